@@ -1,0 +1,75 @@
+"""`Authorization: Bearer <JWT or personal API key>` → a Caller as `request.user`."""
+
+import re
+from typing import Any
+from uuid import UUID, uuid4
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from secrets_app.errors import InvalidInput, Unauthenticated
+from secrets_app.services.access import Caller, identify
+from secrets_app.services.audit import Actor
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class BearerAuthentication(BaseAuthentication):
+    """Brings the vault named in the URL along, so that a request is judged with one query."""
+
+    def authenticate(self, request: Request) -> tuple[Caller, None]:
+        header = request.META.get("HTTP_AUTHORIZATION", "")
+        scheme, _, credential = header.partition(" ")
+        credential = credential.strip()
+        if scheme.lower() != "bearer" or not credential or not credential.isascii():
+            raise Unauthenticated("no_credential")
+        try:
+            vault_id = parse_uuid(request.parser_context["kwargs"]["vault_id"])
+        except (KeyError, InvalidInput):
+            vault_id = None  # judged after authentication: 401 comes before 400
+        caller = identify(
+            bearer=credential,
+            vault_id=vault_id,
+            address=client_address(request),
+            request_id=request_id(request),
+        )
+        return caller, None
+
+
+def parse_uuid(raw: str, field: str = "vault_id") -> UUID:
+    """Take the canonical hyphenated form only. Raises InvalidInput."""
+    if _UUID.fullmatch(raw) is None:
+        raise InvalidInput({field: ["This is not a UUID."]})
+    return UUID(raw)
+
+
+def client_address(request: Request) -> str | None:
+    """The peer of the socket; None for a Unix socket."""
+    return request.META.get("REMOTE_ADDR") or None
+
+
+def request_id(request: Request) -> UUID:
+    """The id that ties response, log lines and audit events of a request together."""
+    django_request = request._request
+    if not hasattr(django_request, "request_id"):
+        django_request.request_id = uuid4()  # type: ignore[attr-defined]
+    return django_request.request_id  # type: ignore[attr-defined,no-any-return]
+
+
+def anonymous(request: Request) -> Actor:
+    """The actor of a request that nobody has signed in for."""
+    return Actor(None, "anonymous", client_address(request), request_id(request))
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = BearerAuthentication
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "A token from `/v1/auth/…`, or a personal API key (`1ck_…`) as it is.",
+        }

@@ -1,0 +1,44 @@
+"""Each view action declares who may use it; an action that declares nothing is refused."""
+
+from enum import Enum
+from typing import Any
+
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from secrets_app.errors import Forbidden
+from secrets_app.policy.decision import Permission
+from secrets_app.services.access import authorize, authorize_member
+
+
+class Access(Enum):
+    """Rules that need no path. For those that do, a view declares a `Permission`."""
+
+    PUBLIC = "anybody, without signing in"
+    SIGNED_IN = "any caller"
+    VAULT_MEMBER = "the vault's owner and whoever has a policy in it"
+
+
+class DeclaredAccess(BasePermission):
+    """Judges by the URL alone, before the body is read: a 403 says nothing about what exists."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        action = view.action
+        if action is None:
+            raise MethodNotAllowed(request.method or "")
+        if action == "metadata":
+            return True  # OPTIONS tells the methods of a route, and nothing of a resource
+        rule = view.access.get(action)
+        if isinstance(rule, Permission):
+            authorize(
+                caller=view.caller,
+                vault_id=view.kwargs["vault_id"],
+                path=view.kwargs["path"],
+                permission=rule,
+            )
+        elif rule is Access.VAULT_MEMBER:
+            authorize_member(caller=view.caller, vault_id=view.kwargs["vault_id"])
+        elif rule is not Access.PUBLIC and rule is not Access.SIGNED_IN:
+            raise Forbidden("This action declares no permission.")
+        return True

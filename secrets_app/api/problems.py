@@ -1,0 +1,167 @@
+"""The one table from exception to problem document (RFC 9457, wire contract "Conventions").
+
+No detail repeats what was submitted, and a 500 says nothing about the inside.
+"""
+
+import logging
+import math
+import traceback
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+from rest_framework.exceptions import APIException, MethodNotAllowed, Throttled, ValidationError
+from rest_framework.response import Response
+
+from secrets_app import errors
+
+logger = logging.getLogger("secrets_app.api")
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5
+
+# The first class that fits decides; subclasses therefore come before their parents.
+STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
+    (errors.InvalidInput, HTTPStatus.BAD_REQUEST),
+    (errors.Unauthenticated, HTTPStatus.UNAUTHORIZED),
+    (errors.Forbidden, HTTPStatus.FORBIDDEN),
+    (errors.NotFound, HTTPStatus.NOT_FOUND),
+    (errors.Conflict, HTTPStatus.CONFLICT),
+    (errors.Unavailable, HTTPStatus.GONE),
+    (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (RequestDataTooBig, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (PermissionDenied, HTTPStatus.FORBIDDEN),
+    (Http404, HTTPStatus.NOT_FOUND),
+)
+# What may pass by itself: the caller is told to come back.
+_PASSING = (errors.ProviderUnavailable, OperationalError, InterfaceError)
+
+_DETAIL = {
+    400: "The request is not valid.",
+    401: errors.Unauthenticated.detail,
+    403: "You may not do this.",
+    404: errors.NotFound.detail,
+    405: "This method is not allowed here.",
+    413: "The request is too large.",
+    415: "The body must be JSON, sent as application/json.",
+    429: "Too many requests. Try again later.",
+    500: "Something went wrong inside. Nothing was stored.",
+}
+
+
+def problem_response(exc: Exception, context: dict[str, Any]) -> Response:
+    """DRF's exception handler: any exception in, a problem document out."""
+    status = _status(exc)
+    request_id = getattr(context["request"], "request_id", None)
+    if status >= 500:
+        _log(exc, request_id)
+    body = problem_body(status, detail=_detail(exc, status), request_id=request_id)
+    field_errors = _field_errors(exc)
+    if field_errors:
+        body["errors"] = field_errors
+    response = Response(
+        body, status=status, headers=_headers(exc, status), content_type=CONTENT_TYPE
+    )
+    # Django would log the path of the request again, and paths name secrets.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
+
+
+def problem_body(status: int, *, detail: str, request_id: UUID | None) -> dict[str, Any]:
+    """The members of RFC 9457. `instance` is the request's id."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+    }
+    if request_id is not None:
+        body["instance"] = f"urn:uuid:{request_id}"
+    return body
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _outside_a_view(request, 400) or defaults.bad_request(request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _outside_a_view(request, 403) or defaults.permission_denied(request, exception)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _outside_a_view(request, 404) or defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _outside_a_view(request, 500) or defaults.server_error(request)
+
+
+def _outside_a_view(request: HttpRequest, status: int) -> HttpResponse | None:
+    """A problem document for what failed before an API view was reached; None elsewhere."""
+    if not request.path_info.startswith(("/v1/", "/.well-known/")):
+        return None
+    body = problem_body(status, detail=_DETAIL[status], request_id=uuid4())
+    return JsonResponse(body, status=status, content_type=CONTENT_TYPE)
+
+
+def _status(exc: Exception) -> int:
+    if isinstance(exc, APIException):
+        return exc.status_code
+    return next((status for kind, status in STATUS if isinstance(exc, kind)), 500)
+
+
+def _detail(exc: Exception, status: int) -> str:
+    if isinstance(exc, errors.SecretsAppError) and status < 500:
+        return exc.detail
+    if isinstance(exc, _PASSING):
+        return "A part of the service cannot be reached. Nothing was stored. Try again later."
+    if isinstance(exc, ValidationError):
+        return errors.InvalidInput.detail
+    return _DETAIL.get(status, "The request could not be carried out.")
+
+
+def _headers(exc: Exception, status: int) -> dict[str, str]:
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="vaultsite"'
+    if isinstance(exc, _PASSING):
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    wait = getattr(exc, "wait", None) if isinstance(exc, Throttled) else None
+    if wait is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(wait)))
+    if isinstance(exc, MethodNotAllowed):
+        headers["Allow"] = ", ".join(getattr(exc, "allowed_methods", ()))
+    return headers
+
+
+def _field_errors(exc: Exception) -> dict[str, list[str]] | None:
+    if isinstance(exc, errors.InvalidInput):
+        return exc.errors
+    if isinstance(exc, ValidationError):
+        flat: dict[str, list[str]] = {}
+        _flatten(exc.detail, "", flat)
+        return flat
+    if isinstance(exc, APIException) and exc.status_code == 400:
+        return {"body": [str(exc.detail)]}
+    return None
+
+
+def _flatten(detail: Any, field: str, into: dict[str, list[str]]) -> None:
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            _flatten(inner, f"{field}.{name}" if field else str(name), into)
+    elif isinstance(detail, list):
+        for inner in detail:
+            _flatten(inner, field, into)
+    else:
+        into.setdefault(field or "body", []).append(str(detail))
+
+
+def _log(exc: Exception, request_id: UUID | None) -> None:
+    """Class and frames only: messages of databases and providers may hold what was sent to them."""
+    frames = "".join(traceback.format_tb(exc.__traceback__))
+    logger.error("request %s failed with %s\n%s", request_id, type(exc).__qualname__, frames)

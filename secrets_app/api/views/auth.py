@@ -1,0 +1,80 @@
+from dataclasses import asdict
+
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from secrets_app.api.authentication import anonymous
+from secrets_app.api.permissions import Access
+from secrets_app.api.schema import operation, problems
+from secrets_app.api.serializers.auth import (
+    ApiKeySignInSerializer,
+    PasswordSignInSerializer,
+    TokenSerializer,
+)
+from secrets_app.api.views.base import ApiViewSet
+from secrets_app.errors import InvalidInput
+from secrets_app.services.sign_in import sign_in_with_api_key, sign_in_with_password
+from secrets_app.services.signing_keys import key_set
+from secrets_app.services.tokens import IssuedToken, revoke_token
+
+_SIGN_IN_PROBLEMS = problems(400, 401, 413, 415, 500)
+
+
+class AuthViewSet(ApiViewSet):
+    tag = "Auth"
+    access = {
+        "with_password": Access.PUBLIC,
+        "with_api_key": Access.PUBLIC,
+        "revoke": Access.SIGNED_IN,
+    }
+
+    @operation(
+        summary="Sign in with e-mail and password",
+        request=PasswordSignInSerializer,
+        responses={200: TokenSerializer} | _SIGN_IN_PROBLEMS,
+    )
+    def with_password(self, request: Request) -> Response:
+        body = PasswordSignInSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        return _token(sign_in_with_password(actor=anonymous(request), **body.validated_data))
+
+    @operation(
+        summary="Exchange a personal API key for a token",
+        request=ApiKeySignInSerializer,
+        responses={200: TokenSerializer} | _SIGN_IN_PROBLEMS,
+    )
+    def with_api_key(self, request: Request) -> Response:
+        body = ApiKeySignInSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        return _token(sign_in_with_api_key(actor=anonymous(request), **body.validated_data))
+
+    @operation(
+        summary="Revoke the token this request is made with",
+        request=None,
+        responses={204: None} | problems(400, 401, 500),
+    )
+    def revoke(self, request: Request) -> Response:
+        """It is refused from the next request on."""
+        caller = self.caller
+        if caller.claims is None:
+            raise InvalidInput({"authorization": ["This is an API key, not a token."]})
+        revoke_token(claims=caller.claims, actor=caller.actor)
+        return Response(status=204)
+
+
+class WellKnownViewSet(ApiViewSet):
+    tag = "Auth"
+    access = {"signing_keys": Access.PUBLIC}
+
+    @operation(
+        summary="The keys that verify tokens",
+        responses={200: OpenApiResponse({"type": "object"}, description="A JWK Set (RFC 7517).")},
+    )
+    def signing_keys(self, request: Request) -> Response:
+        return Response(key_set().jwks(), headers={"Cache-Control": "public, max-age=300"})
+
+
+def _token(issued: IssuedToken) -> Response:
+    body = asdict(issued) | {"token_type": "Bearer"}
+    return Response(body, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,56 @@
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from secrets_app.api.permissions import Access
+from secrets_app.api.schema import VAULT_ID, operation, problems
+from secrets_app.api.serializers.vaults import (
+    VaultCreateSerializer,
+    VaultListSerializer,
+    VaultSerializer,
+)
+from secrets_app.api.views.base import ApiViewSet
+from secrets_app.services.vaults import create_vault, get_vault, list_vaults
+
+
+class VaultViewSet(ApiViewSet):
+    tag = "Vaults"
+    access = {
+        "create": Access.SIGNED_IN,
+        "list": Access.SIGNED_IN,
+        "retrieve": Access.VAULT_MEMBER,
+    }
+
+    @operation(
+        summary="Create a vault",
+        request=VaultCreateSerializer,
+        responses={201: VaultSerializer} | problems(400, 401, 403, 409, 413, 415, 500),
+    )
+    def create(self, request: Request) -> Response:
+        """The caller becomes its owner. An owner's vault names differ in more than case."""
+        body = VaultCreateSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        caller = self.caller
+        vault = create_vault(
+            owner_id=caller.id, owner_kind=caller.kind, actor=caller.actor, **body.validated_data
+        )
+        return Response(VaultSerializer(vault).data, status=201)
+
+    @operation(
+        summary="List vaults",
+        responses={200: VaultListSerializer} | problems(401, 500),
+    )
+    def list(self, request: Request) -> Response:
+        """Those the caller owns or has a policy in."""
+        vaults = list_vaults(caller=self.caller)
+        return Response({"vaults": VaultSerializer(vaults, many=True).data})
+
+    @operation(
+        summary="Look at a vault",
+        parameters=[VAULT_ID],
+        responses={200: VaultSerializer} | problems(400, 401, 403, 404, 500),
+    )
+    def retrieve(self, request: Request, vault_id: UUID) -> Response:
+        """For its owner and whoever has a policy in it."""
+        return Response(VaultSerializer(get_vault(vault_id=vault_id)).data)

@@ -1,0 +1,141 @@
+"""`manage.py check`: what cannot work is said before the first request, with what to do about it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import FieldDoesNotExist
+from django.db import DatabaseError, connections, router
+
+from secrets_app.conf import AppSettings, app_settings
+from secrets_app.crypto.keyring import Keyring
+from secrets_app.errors import ConfigurationError, OpenError, ProviderError
+from secrets_app.keys import keyring
+from secrets_app.services.signing_keys import key_set
+
+TAG = "secrets_app"
+
+
+@register(TAG)
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """E001: a setting has the wrong type or is out of range. E002: a name that means nothing."""
+    problems: list[CheckMessage] = []
+    for name in dir(AppSettings):
+        if name.isupper() and isinstance(getattr(AppSettings, name), property):
+            try:
+                getattr(app_settings, name)
+            except ConfigurationError as error:
+                hint = f"Correct SECRETS_APP[{name!r}] in the settings or the variable {name}."
+                problems.append(Error(error.detail, hint=hint, id="secrets_app.E001"))
+    for name in app_settings.unknown_names():
+        hint = f"Known are: {', '.join(sorted(AppSettings.NAMES))}."
+        message = f"SECRETS_APP has an unknown setting {name!r}."
+        problems.append(Error(message, hint=hint, id="secrets_app.E002"))
+    return problems
+
+
+@register(TAG)
+def check_root_keys(**_: Any) -> list[CheckMessage]:
+    """E003: the root key is missing or malformed."""
+    try:
+        keyring()
+    except ConfigurationError as error:
+        hint = "See docs/operations.md, «The root key»."
+        return [Error(error.detail, hint=hint, id="secrets_app.E003")]
+    return []
+
+
+@register(TAG)
+def check_signing_keys(**_: Any) -> list[CheckMessage]:
+    """E004: tokens cannot be signed."""
+    try:
+        key_set()
+    except ConfigurationError as error:
+        hint = "See docs/operations.md, «The token signing key»."
+        return [Error(error.detail, hint=hint, id="secrets_app.E004")]
+    return []
+
+
+@register(TAG)
+def check_host_project(**_: Any) -> list[CheckMessage]:
+    """E005: ATOMIC_REQUESTS is on. E006: the user model cannot be deactivated. W007: DEBUG is on."""
+    problems: list[CheckMessage] = []
+    if any(database.get("ATOMIC_REQUESTS") for database in settings.DATABASES.values()):
+        problems.append(
+            Error(
+                "ATOMIC_REQUESTS is on: a refused request would roll its audit event back.",
+                hint="Remove ATOMIC_REQUESTS from DATABASES.",
+                id="secrets_app.E005",
+            )
+        )
+    try:
+        get_user_model()._meta.get_field("is_active")
+    except FieldDoesNotExist:
+        problems.append(
+            Error(
+                "AUTH_USER_MODEL has no field `is_active`, so nobody could be locked out.",
+                hint="Add `is_active = models.BooleanField(default=True)` to the user model.",
+                id="secrets_app.E006",
+            )
+        )
+    if settings.DEBUG:
+        problems.append(
+            checks.Warning(
+                "DEBUG is on: error pages outside the API show local variables.",
+                hint="Never set DEBUG where real secrets are kept.",
+                id="secrets_app.W007",
+            )
+        )
+    return problems
+
+
+@register(TAG, Tags.database)
+def check_stored_keys(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """E008: the root keys do not open the stored vault keys. Run with `check --database default`.
+
+    Silent when the database or key provider cannot be reached, or before the first migration.
+    """
+    from secrets_app.models import VaultKey
+
+    alias = router.db_for_read(VaultKey)
+    if not databases or alias not in databases:
+        return []
+    try:
+        ring = keyring()
+        if VaultKey._meta.db_table not in connections[alias].introspection.table_names():
+            return []
+        return _unopenable(ring)
+    except (ConfigurationError, DatabaseError):
+        return []
+
+
+def _unopenable(ring: Keyring) -> list[CheckMessage]:
+    from secrets_app.models import VaultKey
+
+    living = VaultKey.objects.exclude(state=VaultKey.State.DESTROYED)
+    problems: list[CheckMessage] = []
+    # One key of each root key tells.
+    for root_key_id in living.values_list("root_key_id", flat=True).distinct():
+        sample = living.filter(root_key_id=root_key_id).order_by("created_at", "id")[0]
+        try:
+            ring.check_kek(sample.wrapped_kek())
+        except OpenError:
+            detail = f"The root key {root_key_id} does not open the vault keys wrapped under it."
+        except ProviderError as error:
+            if error.detail == ProviderError.detail:
+                continue
+            detail = error.detail
+        else:
+            continue
+        problems.append(
+            Error(
+                detail,
+                hint="Restore the root key that belongs to this database from your backup, and name"
+                " it in ROOT_KEY_URLS. A new key cannot open what is stored.",
+                id="secrets_app.E008",
+            )
+        )
+    return problems

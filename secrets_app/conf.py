@@ -1,0 +1,112 @@
+"""Every setting of the app, as one typed property with its default and unit.
+
+A project sets them in one dictionary, `SECRETS_APP`, in its Django settings. Nothing here is ever
+derived from Django's SECRET_KEY.
+"""
+
+from typing import Any
+
+from django.conf import settings
+
+from secrets_app.errors import ConfigurationError
+
+CONTRACT_TYPES = (
+    "password",
+    "api_key",
+    "private_key",
+    "certificate",
+    "file",
+    "note",
+    "ssh_key",
+    "env_bundle",
+)
+
+
+class AppSettings:
+    """Reads `settings.SECRETS_APP` afresh on every access, so that tests can override it.
+
+    Each property raises ConfigurationError for a value of the wrong type or out of range.
+    """
+
+    NAMES = frozenset(
+        {
+            "ROOT_KEY_URLS",
+            "JWT_KEY_FILE",
+            "JWT_ISSUER",
+            "KEK_CACHE_TTL",
+            "MAX_VALUE_BYTES",
+            "USER_TOKEN_TTL",
+            "EXTRA_SECRET_TYPES",
+        }
+    )
+
+    @property
+    def ROOT_KEY_URLS(self) -> tuple[str, ...]:
+        """Root keys, by URL. The first is active, the others only unwrap. No default."""
+        return self._strings("ROOT_KEY_URLS")
+
+    @property
+    def JWT_KEY_FILE(self) -> str:
+        """PEM file with Ed25519 keys. The first signs tokens, all verify them. No default."""
+        value = self._raw("JWT_KEY_FILE", "")
+        if not isinstance(value, str) or not value:
+            raise ConfigurationError(
+                "JWT_KEY_FILE must name a PEM file with an Ed25519 private key."
+            )
+        return value
+
+    @property
+    def JWT_ISSUER(self) -> str:
+        """The `iss` of tokens. Default: vaultsite."""
+        value = self._raw("JWT_ISSUER", "vaultsite")
+        if not isinstance(value, str) or not value:
+            raise ConfigurationError("JWT_ISSUER must be a non-empty string.")
+        return value
+
+    @property
+    def KEK_CACHE_TTL(self) -> int:
+        """How long an unwrapped KEK stays in memory, in seconds. 0: never. Default: 300."""
+        return self._whole("KEK_CACHE_TTL", 300, least=0, most=86_400)
+
+    @property
+    def MAX_VALUE_BYTES(self) -> int:
+        """The longest value, in UTF-8 bytes. Default: 1 MiB; at most 32 MiB."""
+        return self._whole("MAX_VALUE_BYTES", 1024 * 1024, least=1, most=32 * 1024 * 1024)
+
+    @property
+    def USER_TOKEN_TTL(self) -> int:
+        """Lifetime of a person's token, in seconds. Default: 900."""
+        return self._whole("USER_TOKEN_TTL", 900, least=1, most=86_400)
+
+    @property
+    def SECRET_TYPES(self) -> tuple[str, ...]:
+        """The eight types of the contract, then those a deployment adds in EXTRA_SECRET_TYPES."""
+        return CONTRACT_TYPES + self._strings("EXTRA_SECRET_TYPES")
+
+    def unknown_names(self) -> list[str]:
+        """Keys of `SECRETS_APP` that mean nothing here, probably mistyped."""
+        return sorted(self._all().keys() - self.NAMES)
+
+    def _all(self) -> dict[str, Any]:
+        value = getattr(settings, "SECRETS_APP", {})
+        if not isinstance(value, dict):
+            raise ConfigurationError("SECRETS_APP must be a dictionary.")
+        return value
+
+    def _raw(self, name: str, default: Any) -> Any:
+        return self._all().get(name, default)
+
+    def _whole(self, name: str, default: int, *, least: int, most: int) -> int:
+        value = self._raw(name, default)
+        if type(value) is not int or not least <= value <= most:
+            raise ConfigurationError(f"{name} must be a whole number from {least} to {most}.")
+        return value
+
+    def _strings(self, name: str) -> tuple[str, ...]:
+        value = self._raw(name, ())
+        if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) and v for v in value):
+            raise ConfigurationError(f"{name} must be a list of non-empty strings.")
+        return tuple(value)
+
+
+app_settings = AppSettings()

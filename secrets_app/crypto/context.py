@@ -1,0 +1,64 @@
+"""What a ciphertext is bound to: the additional authenticated data (AAD).
+
+Encoding, used for every context: each part is its length as 4 bytes big-endian, then its bytes. The
+first part is a label that says what is being sealed, so that no context of one kind can be read as
+one of another. No two different lists of parts have the same encoding.
+
+    value  "vaultsite/v1/value", vault id (16), secret id (16), path (UTF-8), version (8), type (UTF-8)
+    dek    "vaultsite/v1/dek",   the same five
+    kek    "vaultsite/v1/kek",   vault id (16), key version (8)
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+def encode_parts(*parts: bytes) -> bytes:
+    """The canonical, length-prefixed encoding of `parts` (each under 4 GiB)."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKek:
+    """A vault's key-encryption key as it lies in the database: wrapped by a root key."""
+
+    vault_id: UUID
+    version: int
+    root_key_id: str
+    blob: bytes
+
+    def aad(self) -> bytes:
+        return kek_aad(self.vault_id, self.version)
+
+
+def kek_aad(vault_id: UUID, version: int) -> bytes:
+    """The context of a wrapped KEK."""
+    return encode_parts(b"vaultsite/v1/kek", vault_id.bytes, version.to_bytes(8, "big"))
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptionContext:
+    """Where a secret version lives, and the key-encryption key it is sealed under."""
+
+    vault_id: UUID
+    secret_id: UUID
+    path: str
+    version: int
+    type: str
+    kek: WrappedKek
+
+    def value_aad(self) -> bytes:
+        return self._aad(b"vaultsite/v1/value")
+
+    def dek_aad(self) -> bytes:
+        return self._aad(b"vaultsite/v1/dek")
+
+    def _aad(self, label: bytes) -> bytes:
+        return encode_parts(
+            label,
+            self.vault_id.bytes,
+            self.secret_id.bytes,
+            self.path.encode(),
+            self.version.to_bytes(8, "big"),
+            self.type.encode(),
+        )

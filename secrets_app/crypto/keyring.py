@@ -1,0 +1,143 @@
+"""Envelope encryption: root key → KEK (one per vault and version) → DEK (one per secret version).
+
+The keyring never sees a database. What it needs of a KEK travels in the encryption context.
+"""
+
+import hashlib
+import hmac
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from uuid import UUID
+
+from secrets_app.crypto.aead import KEY_BYTES, Cipher, generate_key
+from secrets_app.crypto.context import EncryptionContext, WrappedKek, kek_aad
+from secrets_app.crypto.envelope import Envelope
+from secrets_app.crypto.plaintext import Plaintext
+from secrets_app.crypto.provider import KeyProvider
+from secrets_app.errors import ConfigurationError, OpenError, ProviderError
+
+_CACHED_KEKS = 4096
+
+
+class Keyring:
+    """Seals and opens values. Safe to share between threads.
+
+    `providers`: the first is active, the others only unwrap. `kek_cache_ttl` in seconds; 0 asks the
+    provider for every operation. Unwrapped KEKs are cached; DEKs and plaintext never are.
+    """
+
+    def __init__(self, providers: Sequence[KeyProvider], *, kek_cache_ttl: float) -> None:
+        if not providers:
+            raise ConfigurationError("No root key is configured. Set ROOT_KEY_URLS.")
+        self._providers = tuple(providers)
+        self._kek_cache_ttl = kek_cache_ttl
+        self._keks: OrderedDict[bytes, tuple[float, Cipher]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def active_root_key_id(self) -> str:
+        return self._providers[0].active_key_id
+
+    def check_health(self) -> None:
+        """Return when the active root key can be used now; raises ProviderError otherwise."""
+        self._providers[0].check_health()
+
+    def create_kek(self, vault_id: UUID, version: int) -> WrappedKek:
+        """Draw a fresh KEK and wrap it under the active root key. Raises ProviderError."""
+        return self._wrap_kek(generate_key(), vault_id, version)
+
+    def rewrap_kek(self, kek: WrappedKek) -> WrappedKek:
+        """Wrap an existing KEK anew under the active root key. Raises OpenError, ProviderError."""
+        return self._wrap_kek(self._unwrap_kek(kek), kek.vault_id, kek.version)
+
+    def check_kek(self, kek: WrappedKek) -> None:
+        """Return when the wrapped KEK opens, asking the provider. Raises OpenError, ProviderError."""
+        self._unwrap_kek(kek)
+
+    def prepare(self, kek: WrappedKek) -> None:
+        """Ask the provider for a KEK now, so that no lock is held while it answers.
+
+        Raises OpenError, ProviderError. Does nothing when KEKs are not cached.
+        """
+        if self._kek_cache_ttl > 0:
+            self._kek_cipher(kek)
+
+    def seal(self, plaintext: Plaintext, context: EncryptionContext) -> bytes:
+        """Seal a value under a fresh DEK. Returns envelope bytes. Raises OpenError, ProviderError."""
+        dek = generate_key()
+        return Envelope(
+            wrapped_dek=self._kek_cipher(context.kek).encrypt(dek, context.dek_aad()),
+            box=Cipher(dek).encrypt(plaintext.reveal(), context.value_aad()),
+        ).to_bytes()
+
+    def open(self, raw: bytes, context: EncryptionContext) -> Plaintext:
+        """Open envelope bytes. Raises EnvelopeError, OpenError, ProviderError."""
+        envelope = Envelope.from_bytes(raw)
+        dek = self._kek_cipher(context.kek).decrypt(envelope.wrapped_dek, context.dek_aad())
+        return Plaintext(Cipher(dek).decrypt(envelope.box, context.value_aad()))
+
+    def rewrap(self, raw: bytes, context: EncryptionContext, new_kek: WrappedKek) -> bytes:
+        """Move an envelope's DEK from the context's KEK to `new_kek`; the ciphertext is untouched.
+
+        Raises EnvelopeError, OpenError, ProviderError.
+        """
+        envelope = Envelope.from_bytes(raw)
+        aad = context.dek_aad()
+        dek = self._kek_cipher(context.kek).decrypt(envelope.wrapped_dek, aad)
+        wrapped_dek = self._kek_cipher(new_kek).encrypt(dek, aad)
+        return Envelope(wrapped_dek=wrapped_dek, box=envelope.box).to_bytes()
+
+    def _kek_cipher(self, kek: WrappedKek) -> Cipher:
+        if self._kek_cache_ttl <= 0:
+            return Cipher(self._unwrap_kek(kek))
+        # Keyed by all that makes the KEK what it is: an altered blob or context never hits the cache.
+        cache_key = hashlib.sha256(kek.root_key_id.encode() + b"\0" + kek.aad() + kek.blob).digest()
+        now = time.monotonic()
+        with self._lock:
+            cached = self._keks.get(cache_key)
+            if cached is not None and cached[0] > now:
+                return cached[1]
+        cipher = Cipher(self._unwrap_kek(kek))
+        with self._lock:
+            self._keks[cache_key] = (now + self._kek_cache_ttl, cipher)
+            self._keks.move_to_end(cache_key)
+            while len(self._keks) > _CACHED_KEKS:
+                self._keks.popitem(last=False)
+        return cipher
+
+    def _wrap_kek(self, key: bytes, vault_id: UUID, version: int) -> WrappedKek:
+        provider = self._providers[0]
+        aad = kek_aad(vault_id, version)
+        payload = key if provider.binds_context else key + _binding(aad)
+        root_key_id = provider.active_key_id
+        return WrappedKek(vault_id, version, root_key_id, provider.wrap(payload, aad))
+
+    def _unwrap_kek(self, kek: WrappedKek) -> bytes:
+        provider = self._provider_of(kek.root_key_id)
+        aad = kek.aad()
+        payload = provider.unwrap(kek.root_key_id, kek.blob, aad)
+        if provider.binds_context:
+            key = payload
+        else:
+            key, binding = payload[:KEY_BYTES], payload[KEY_BYTES:]
+            if not hmac.compare_digest(binding, _binding(aad)):
+                raise OpenError
+        if len(key) != KEY_BYTES:
+            raise OpenError
+        return key
+
+    def _provider_of(self, root_key_id: str) -> KeyProvider:
+        for provider in self._providers:
+            if root_key_id in provider.key_ids:
+                return provider
+        raise ProviderError(
+            f"No configured root key is {root_key_id}. Add the key that wrapped the stored vault keys"
+            " to ROOT_KEY_URLS."
+        )
+
+
+def _binding(aad: bytes) -> bytes:
+    """What is wrapped along with a KEK where the provider itself cannot bind a context."""
+    return hashlib.sha256(aad).digest()

@@ -1,0 +1,135 @@
+"""The exception tree. What each one becomes over HTTP is decided in one place: `api/problems.py`.
+
+SecretsAppError
+├── ConfigurationError          the deployment is set up wrongly; the message says what to do
+├── Unauthenticated             no, malformed, expired or revoked credential
+├── Forbidden                   known caller, but neither owner nor allowed by a policy
+├── NotFound                    vault, secret or version that is not there
+├── Conflict                    the state of the resource forbids it (a name taken twice)
+├── Unavailable                 it was there, but cannot be read any more (expired, used up, …)
+├── InvalidInput                carries `errors`: field → messages
+│   ├── InvalidPath
+│   ├── InvalidPattern
+│   └── InvalidConditions
+├── TooLarge                    a body or value beyond its bound
+└── CryptoError                 sealing or opening failed
+    ├── EnvelopeError           the stored bytes are not an envelope
+    ├── OpenError               authentication failed: wrong key, wrong context or altered bytes
+    └── ProviderError           the key provider said no
+        └── ProviderUnavailable it cannot be reached now; trying again later may help
+
+No message ever repeats a submitted value, a path, a token or a key.
+"""
+
+from collections.abc import Mapping, Sequence
+
+
+class SecretsAppError(Exception):
+    """Root of everything this app raises on purpose. `detail` is fit to be shown to the caller."""
+
+    detail = "The request could not be carried out."
+
+    def __init__(self, detail: str | None = None) -> None:
+        if detail is not None:
+            self.detail = detail
+        super().__init__(self.detail)
+
+
+class ConfigurationError(SecretsAppError):
+    detail = "The service is not configured correctly."
+
+
+class Unauthenticated(SecretsAppError):
+    """`reason` is a code for the audit log; callers are told the same thing in every case."""
+
+    detail = "A valid Bearer token or API key is required."
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__()
+
+
+class Forbidden(SecretsAppError):
+    detail = "You are neither the vault's owner nor allowed to do this by a policy."
+
+
+class NotFound(SecretsAppError):
+    detail = "There is no such resource."
+
+
+class Conflict(SecretsAppError):
+    detail = "The resource is in a state that forbids this."
+
+
+class Unavailable(SecretsAppError):
+    """`reason` is one of: deleted, disabled, destroyed, expired, used_up."""
+
+    detail = "The secret is not available any more."
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The secret is not available any more: {reason.replace('_', ' ')}.")
+
+
+class InvalidInput(SecretsAppError):
+    detail = "The request is not valid; see `errors`."
+
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+        self.errors = {field: list(messages) for field, messages in errors.items()}
+        super().__init__()
+
+
+class InvalidPath(InvalidInput):
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "path": [
+                    "A path is made of letters, digits, hyphens and underscores, in segments joined"
+                    " by single slashes, at most 512 characters."
+                ]
+            }
+        )
+
+
+class InvalidPattern(InvalidInput):
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "secret_path_pattern": [
+                    "A pattern is made of path segments, `*` (exactly one segment) and `**` (any"
+                    " number of segments), joined by single slashes, at most 512 characters."
+                ]
+            }
+        )
+
+
+class InvalidConditions(InvalidInput):
+    def __init__(self, *messages: str) -> None:
+        super().__init__({"conditions": messages})
+
+
+class TooLarge(SecretsAppError):
+    """The message names the bound, in bytes, never the content."""
+
+    def __init__(self, what: str, limit_bytes: int) -> None:
+        super().__init__(f"{what} is larger than {limit_bytes} bytes.")
+
+
+class CryptoError(SecretsAppError):
+    detail = "The value could not be sealed or opened."
+
+
+class EnvelopeError(CryptoError):
+    detail = "The stored envelope is malformed."
+
+
+class OpenError(CryptoError):
+    detail = "The sealed value does not belong to this key and context, or was altered."
+
+
+class ProviderError(CryptoError):
+    detail = "The key provider refused the operation."
+
+
+class ProviderUnavailable(ProviderError):
+    detail = "The key provider cannot be reached."

@@ -1,0 +1,105 @@
+"""EncryptedField: a model attribute that is sealed on its way into the database and stays sealed.
+
+It works like Django's FileField: the attribute is a handle. To write, assign a `Plaintext`; it is
+sealed in `pre_save`, where the row it belongs to is known. After loading, the attribute is a
+`Sealed`, which holds ciphertext only. Opening one is the business of `services.reveal` alone.
+
+The model must have `encryption_context()`, returning a `crypto.context.EncryptionContext`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from django.core.exceptions import FieldError
+from django.db import models
+from django.db.models.expressions import Col
+
+from secrets_app.crypto.plaintext import Plaintext
+from secrets_app.keys import keyring
+
+_REFUSED = (
+    "An EncryptedField holds ciphertext bound to its row: {what}. Assign a Plaintext and save the"
+    " object to write it; use services.reveal to read it."
+)
+
+
+class Sealed:
+    """Envelope bytes as they lie in the database. Shows nothing of itself."""
+
+    __slots__ = ("envelope",)
+
+    def __init__(self, envelope: bytes) -> None:
+        self.envelope = envelope
+
+    def __repr__(self) -> str:
+        return "<Sealed>"
+
+    __str__ = __repr__
+
+
+class _SealedColumn(Col):
+    def resolve_expression(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise FieldError(_REFUSED.format(what="it cannot be ordered by"))
+
+
+class EncryptedField(models.Field):  # type: ignore[type-arg]
+    """A sealed value in one binary column. Never indexed, looked up, ordered by or serialised."""
+
+    description = "A value under envelope encryption"
+    empty_strings_allowed = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["editable"] = False
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
+        name, path, args, kwargs = super().deconstruct()
+        del kwargs["editable"]
+        return name, path, args, kwargs
+
+    def get_internal_type(self) -> str:
+        return "BinaryField"
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Sealed | None:
+        return None if value is None else Sealed(bytes(value))
+
+    def pre_save(self, model_instance: Any, add: bool) -> Sealed | None:
+        value: Plaintext | Sealed | None = getattr(model_instance, self.attname)
+        if isinstance(value, Plaintext):
+            context = model_instance.encryption_context()
+            value = Sealed(keyring().seal(value, context))
+            setattr(model_instance, self.attname, value)
+        return value
+
+    def get_prep_value(self, value: Any) -> bytes | None:
+        if value is None:
+            return None
+        if isinstance(value, Sealed):
+            return value.envelope
+        raise FieldError(_REFUSED.format(what=f"it does not take a {type(value).__name__} here"))
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        raw = value if prepared else self.get_prep_value(value)
+        return None if raw is None else connection.Database.Binary(raw)
+
+    def to_python(self, value: Any) -> Any:
+        if value is None or isinstance(value, (Plaintext, Sealed)):
+            return value
+        raise FieldError(_REFUSED.format(what=f"it is not made from a {type(value).__name__}"))
+
+    def get_lookup(self, lookup_name: str) -> Any:
+        if lookup_name == "isnull":
+            return super().get_lookup(lookup_name)
+        raise FieldError(_REFUSED.format(what="it cannot be looked up"))
+
+    def get_transform(self, lookup_name: str) -> NoReturn:
+        raise FieldError(_REFUSED.format(what="it cannot be transformed"))
+
+    def get_col(self, alias: str, output_field: Any = None) -> Col:
+        return _SealedColumn(alias, self, output_field)
+
+    def value_to_string(self, obj: Any) -> NoReturn:
+        raise FieldError(_REFUSED.format(what="it cannot be serialised"))
+
+    def formfield(self, **kwargs: Any) -> None:
+        return None

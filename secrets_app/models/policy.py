@@ -1,0 +1,37 @@
+"""Policies: who may do what below which paths of a vault. The rules themselves are in `policy/`."""
+
+from uuid import uuid4
+
+from django.db import models
+from django.utils import timezone
+
+from secrets_app.models.principal import Principal
+from secrets_app.models.vault import Vault
+from secrets_app.policy.path import MAX_PATH_CHARS
+
+
+class Policy(models.Model):
+    class Effect(models.TextChoices):
+        ALLOW = "allow"
+        DENY = "deny"
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    vault = models.ForeignKey(
+        Vault, on_delete=models.PROTECT, related_name="policies", db_index=False
+    )
+    principal = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="policies")
+    pattern = models.CharField(max_length=MAX_PATH_CHARS)
+    permissions = models.JSONField(default=list)
+    effect = models.CharField(max_length=5, choices=Effect.choices, default=Effect.ALLOW)
+    conditions = models.JSONField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "policies"
+        indexes = [models.Index(fields=["vault", "principal"], name="policy_vault_principal")]
+
+    def __str__(self) -> str:
+        return f"{self.effect} {self.pattern} ({self.id})"

@@ -1,0 +1,77 @@
+"""Who acts: principals, the keys they sign in with, and the tokens that were ended early."""
+
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+
+class Principal(models.Model):
+    """One row per actor. Policies, owners, creators and audit events refer to it, never to a user.
+
+    `token_generation` is written into each token; raising it ends all tokens issued before.
+    """
+
+    class Kind(models.TextChoices):
+        USER = "user"
+        AGENT = "agent"
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="principal",
+    )
+    name = models.CharField(max_length=255)
+    is_active = models.BooleanField(default=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    token_generation = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="principal_user_fits_kind",
+                condition=Q(kind="user", user__isnull=False) | Q(kind="agent", user__isnull=True),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}"
+
+
+class ApiKey(models.Model):
+    """A long-lived key. Only its SHA-256 is kept: the key has 256 random bits, so that is enough."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    principal = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="api_keys")
+    name = models.CharField(max_length=255)
+    prefix = models.CharField(max_length=16)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… ({self.id})"
+
+
+class RevokedToken(models.Model):
+    """A token that was ended before its time. The row can go once the token has expired anyway."""
+
+    jti = models.CharField(primary_key=True, max_length=64)
+    principal = models.ForeignKey(Principal, on_delete=models.CASCADE, related_name="+")
+    expires_at = models.DateTimeField(db_index=True)
+    revoked_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.jti

@@ -1,0 +1,101 @@
+"""Secrets and their versions."""
+
+from typing import Any
+from uuid import uuid4
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from secrets_app.crypto.context import EncryptionContext
+from secrets_app.fields import EncryptedField
+from secrets_app.models.ids import uuid7
+from secrets_app.models.principal import Principal
+from secrets_app.models.vault import Vault, VaultKey
+from secrets_app.policy.path import MAX_PATH_CHARS
+
+
+class PathField(models.CharField):  # type: ignore[type-arg]
+    """A secret's path, compared and sorted by its bytes on every database."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["max_length"] = MAX_PATH_CHARS
+        super().__init__(*args, **kwargs)
+
+    def db_parameters(self, connection: Any) -> Any:
+        parameters: dict[str, Any] = dict(super().db_parameters(connection))
+        # SQLite compares bytes anyway; PostgreSQL sorts by the language of the database otherwise.
+        parameters["collation"] = "C" if connection.vendor == "postgresql" else None
+        return parameters
+
+
+class Secret(models.Model):
+    """A path in a vault. Its id stays the same over versions, deletion and revival."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    vault = models.ForeignKey(
+        Vault, on_delete=models.PROTECT, related_name="secrets", db_index=False
+    )
+    path = PathField()
+    current_version = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="secret_path_unique", fields=["vault", "path"]),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+class SecretVersion(models.Model):
+    """One write. Type, metadata, expiry and access count belong to the version, not to the path."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    vault = models.ForeignKey(Vault, on_delete=models.PROTECT, related_name="+", db_index=False)
+    secret = models.ForeignKey(
+        Secret, on_delete=models.PROTECT, related_name="versions", db_index=False
+    )
+    number = models.PositiveIntegerField()
+    type = models.CharField(max_length=64)
+    value = EncryptedField()
+    vault_key = models.ForeignKey(VaultKey, on_delete=models.PROTECT, related_name="versions")
+    metadata = models.JSONField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    rotation_policy = models.JSONField(null=True, blank=True)
+    max_access_count = models.PositiveIntegerField(null=True, blank=True)
+    access_count = models.PositiveIntegerField(default=0)
+    created_by = models.ForeignKey(
+        Principal, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    disabled_at = models.DateTimeField(null=True, blank=True)
+    destroyed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="secretversion_number_unique", fields=["vault", "secret", "number"]
+            ),
+            models.CheckConstraint(
+                name="secretversion_access_within_bound",
+                condition=Q(max_access_count__isnull=True)
+                | Q(access_count__lte=models.F("max_access_count")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.secret_id} v{self.number}"
+
+    def encryption_context(self) -> EncryptionContext:
+        """What the value is bound to. `secret` and `vault_key` must be loaded already."""
+        return EncryptionContext(
+            vault_id=self.vault_id,
+            secret_id=self.secret_id,
+            path=self.secret.path,
+            version=self.number,
+            type=self.type,
+            kek=self.vault_key.wrapped_kek(),
+        )

@@ -1,0 +1,69 @@
+"""Vaults and their key-encryption keys."""
+
+from uuid import uuid4
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from secrets_app.crypto.context import WrappedKek
+from secrets_app.models.principal import Principal
+
+
+class Vault(models.Model):
+    """`name_key` is the name as it is compared: one owner has no two names that differ in case only."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    owner = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="vaults")
+    name = models.CharField(max_length=255)
+    name_key = models.CharField(max_length=1024, editable=False)
+    description = models.TextField(blank=True)
+    created_by = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="vault_name_unique_per_owner",
+                fields=["owner", "name_key"],
+                condition=Q(deleted_at__isnull=True),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class VaultKey(models.Model):
+    """One version of a vault's KEK, wrapped by the root key `root_key_id`."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active"
+        RETIRED = "retired"
+        DESTROYED = "destroyed"
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    vault = models.ForeignKey(Vault, on_delete=models.PROTECT, related_name="keys")
+    version = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.ACTIVE)
+    root_key_id = models.CharField(max_length=512)
+    wrapped = models.BinaryField(editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="vaultkey_version_unique", fields=["vault", "version"]),
+            models.UniqueConstraint(
+                name="vaultkey_one_active_per_vault",
+                fields=["vault"],
+                condition=Q(state="active"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.vault_id} v{self.version} ({self.state})"
+
+    def wrapped_kek(self) -> WrappedKek:
+        """The key as the keyring takes it."""
+        return WrappedKek(self.vault_id, self.version, self.root_key_id, bytes(self.wrapped))

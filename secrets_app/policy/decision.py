@@ -1,0 +1,108 @@
+"""Who may do what: pure rules from (owner, policies, path, permission, address, time) to a Decision.
+
+Default deny. The vault's owner may do everything in it. Otherwise an explicit deny beats every
+allow, and an allow is needed. Where a policy's conditions cannot be judged, it counts against the
+caller: such an allow does not apply, such a deny does.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from secrets_app.errors import InvalidConditions
+from secrets_app.policy.conditions import parse_conditions
+from secrets_app.policy.pattern import matches
+
+
+class Permission(StrEnum):
+    READ = "read"
+    WRITE = "write"
+    DELETE = "delete"
+    ROTATE = "rotate"
+    LIST = "list"
+
+
+# What can be written into a policy, and what each of them stands for.
+GRANTABLE: dict[str, frozenset[Permission]] = {
+    "read": frozenset({Permission.READ, Permission.LIST}),
+    "write": frozenset({Permission.WRITE, Permission.DELETE, Permission.ROTATE}),
+    "delete": frozenset({Permission.DELETE}),
+    "rotate": frozenset({Permission.ROTATE}),
+}
+
+
+class Effect(StrEnum):
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+class Reason(StrEnum):
+    OWNER = "owner"
+    ALLOWED = "allowed_by_policy"
+    DENIED = "denied_by_policy"
+    NO_MATCH = "no_policy_matches"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A policy row, as far as a decision needs it. `conditions` is the JSON form or None."""
+
+    policy_id: UUID
+    pattern: str
+    permissions: tuple[str, ...]
+    effect: str
+    conditions: object
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome, why, and by which policies (empty for the owner and where none matched)."""
+
+    allowed: bool
+    reason: Reason
+    policy_ids: tuple[UUID, ...] = ()
+
+
+def decide(
+    *,
+    is_owner: bool,
+    rules: Iterable[Rule],
+    path: str,
+    permission: Permission,
+    address: str | None,
+    now: datetime,
+) -> Decision:
+    """Judge one request. `path` is a valid path, `address` the client's IP, `now` timezone-aware."""
+    if is_owner:
+        return Decision(True, Reason.OWNER)
+    allows: list[UUID] = []
+    denies: list[UUID] = []
+    for rule in rules:
+        if _applies(rule, path=path, permission=permission, address=address, now=now):
+            (allows if rule.effect == Effect.ALLOW else denies).append(rule.policy_id)
+    if denies:
+        return Decision(False, Reason.DENIED, tuple(denies))
+    if allows:
+        return Decision(True, Reason.ALLOWED, tuple(allows))
+    return Decision(False, Reason.NO_MATCH)
+
+
+def _applies(
+    rule: Rule, *, path: str, permission: Permission, address: str | None, now: datetime
+) -> bool:
+    if rule.expires_at is not None and rule.expires_at <= now:
+        return False
+    if not any(permission in GRANTABLE.get(granted, ()) for granted in rule.permissions):
+        return False
+    if not matches(rule.pattern, path):
+        return False
+    if rule.conditions is None:
+        return True
+    try:
+        held = parse_conditions(rule.conditions).hold(address=address, now=now)
+    except InvalidConditions:
+        held = None
+    return held if held is not None else rule.effect != Effect.ALLOW

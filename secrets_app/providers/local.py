@@ -1,0 +1,106 @@
+"""Root keys from a file (`file:/path`) or an environment variable (`env:NAME`).
+
+Both hold the same text: one key a line, 32 random bytes in base64. The first wraps, all unwrap.
+Empty lines and lines that begin with `#` are skipped. A key's id is derived from the key itself, so
+a key keeps its id when it moves from a file to a variable.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from secrets_app.crypto.aead import KEY_BYTES, Cipher
+from secrets_app.errors import ConfigurationError, OpenError
+
+_MAX_FILE_BYTES = 64 * 1024
+
+
+class LocalProvider:
+    """AES-256-GCM with keys that live in this process. Binds the context as AAD."""
+
+    binds_context = True
+
+    def __init__(self, keys: list[bytes]) -> None:
+        self._ciphers = {local_key_id(key): Cipher(key) for key in keys}
+        self.active_key_id = local_key_id(keys[0])
+        self.key_ids = frozenset(self._ciphers)
+
+    def wrap(self, key: bytes, context: bytes) -> bytes:
+        return self._ciphers[self.active_key_id].encrypt(key, context)
+
+    def unwrap(self, key_id: str, blob: bytes, context: bytes) -> bytes:
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            raise OpenError
+        return cipher.decrypt(blob, context)
+
+    def check_health(self) -> None:
+        """A key in memory is always at hand."""
+
+
+def from_file(path: str) -> LocalProvider:
+    """Read the key file. Raises ConfigurationError that says what to do; never shows content."""
+    file = Path(path)
+    if not file.is_absolute():
+        raise ConfigurationError(
+            f"The root key file must be named by an absolute path, not {path!r}."
+        )
+    try:
+        with file.open("rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            raw = stream.read(_MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The root key file {path} cannot be read ({error.strerror}). Restore it from your backup,"
+            " or run `manage.py quickstart` for a new installation. Without it no stored secret opens."
+        ) from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise ConfigurationError(
+            f"The root key file {path} is open to other users. Run: chmod 600 {path}"
+        )
+    return LocalProvider(_parse_keys(raw, f"The root key file {path}"))
+
+
+def from_environment(name: str) -> LocalProvider:
+    """Read the variable. Raises ConfigurationError that says what to do; never shows content."""
+    raw = os.environ.get(name)
+    if raw is None:
+        raise ConfigurationError(
+            f"The environment variable {name}, named in ROOT_KEY_URLS, is not set. It holds a root key:"
+            " 32 random bytes in base64."
+        )
+    return LocalProvider(_parse_keys(raw.encode(), f"The environment variable {name}"))
+
+
+def generate_root_key_text() -> str:
+    """A fresh key in the form that both read: one line of base64."""
+    return base64.b64encode(os.urandom(KEY_BYTES)).decode() + "\n"
+
+
+def local_key_id(key: bytes) -> str:
+    """A name that tells keys apart and gives nothing away about them."""
+    return "local:" + hashlib.sha256(b"vaultsite/v1/root-key-id" + key).hexdigest()[:16]
+
+
+def _parse_keys(raw: bytes, source: str) -> list[bytes]:
+    keys = []
+    for number, line in enumerate(raw[:_MAX_FILE_BYTES].splitlines(), start=1):
+        text = line.strip()
+        if not text or text.startswith(b"#"):
+            continue
+        try:
+            key = base64.b64decode(text, validate=True)
+        except binascii.Error:
+            key = b""
+        if len(key) != KEY_BYTES:
+            raise ConfigurationError(
+                f"{source} is malformed in line {number}: a key is 32 bytes in base64"
+                " (for example from `openssl rand -base64 32`)."
+            )
+        keys.append(key)
+    if not keys:
+        raise ConfigurationError(f"{source} holds no key: it needs 32 random bytes in base64.")
+    return keys

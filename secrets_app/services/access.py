@@ -1,0 +1,194 @@
+"""Who is calling, and may they? The first of a request's two steps, in one database query.
+
+`identify` brings the state of the principal, its credential and the vault with the policies that
+concern the caller. Nothing of it is cached: what was revoked is refused on the next request.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import (
+    BooleanField,
+    Exists,
+    F,
+    FilteredRelation,
+    Q,
+    Subquery,
+    UUIDField,
+    Value,
+)
+from django.utils import timezone
+
+from secrets_app.errors import Forbidden, NotFound, Unauthenticated
+from secrets_app.models import Principal, RevokedToken, Vault
+from secrets_app.policy.decision import Decision, Permission, Rule, decide
+from secrets_app.services.api_keys import USER_KEY_PREFIX, digest_api_key
+from secrets_app.services.audit import DENIED, Actor, Resource, record
+from secrets_app.services.tokens import Claims, read_token
+
+
+@dataclass(frozen=True, slots=True)
+class VaultAccess:
+    """A vault that exists, and what the caller has in it."""
+
+    id: UUID
+    is_owner: bool
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated principal. `vault` is the one the request names, None where it does not exist.
+
+    `claims` is None when the credential was a raw API key.
+    """
+
+    id: UUID
+    kind: str
+    actor: Actor
+    claims: Claims | None
+    vault: VaultAccess | None
+    is_authenticated = True
+
+    @property
+    def is_user(self) -> bool:
+        return self.kind == Principal.Kind.USER
+
+
+def identify(
+    *, bearer: str, vault_id: UUID | None, address: str | None, request_id: UUID
+) -> Caller:
+    """Tell who holds this token or personal API key. Raises Unauthenticated."""
+    if bearer.startswith(USER_KEY_PREFIX):
+        claims = None
+        who = Q(api_keys__digest=digest_api_key(bearer), kind=Principal.Kind.USER)
+        key_condition = Q(api_keys__digest=digest_api_key(bearer))
+    else:
+        claims = read_token(bearer)
+        who = Q(pk=claims.principal_id)
+        key_condition = Q(api_keys__pk=claims.api_key_id)
+    rows = list(_load(who, key_condition, claims, vault_id))
+    if not rows:
+        raise Unauthenticated("unknown_principal")
+    row = rows[0]
+    _check_credential(row, claims, timezone.now())
+    vault = None
+    if vault_id is not None and row["vault_owner"] is not None:
+        rules = tuple(_rule(r) for r in rows if r["rule__id"] is not None)
+        vault = VaultAccess(vault_id, row["vault_owner"] == row["pk"], rules)
+    actor = Actor(row["pk"], row["kind"], address, request_id)
+    return Caller(id=row["pk"], kind=row["kind"], actor=actor, claims=claims, vault=vault)
+
+
+def authorize(*, caller: Caller, vault_id: UUID, path: str, permission: Permission) -> Decision:
+    """Judge the caller on a valid path. Raises NotFound for the vault, Forbidden with an audit event."""
+    vault = _vault_of(caller, vault_id)
+    decision = decide(
+        is_owner=vault.is_owner,
+        rules=vault.rules,
+        path=path,
+        permission=permission,
+        address=caller.actor.address,
+        now=timezone.now(),
+    )
+    if not decision.allowed:
+        details = {
+            "path": path,
+            "permission": permission.value,
+            "reason": decision.reason.value,
+            "policies": [str(policy_id) for policy_id in decision.policy_ids],
+        }
+        _deny(caller, f"secret.{permission.value}", Resource("secret", None, vault_id), details)
+    return decision
+
+
+def authorize_member(*, caller: Caller, vault_id: UUID) -> None:
+    """Let pass the vault's owner and whoever has a policy in it. Raises NotFound, Forbidden."""
+    vault = _vault_of(caller, vault_id)
+    now = timezone.now()
+    if vault.is_owner or any(r.expires_at is None or r.expires_at > now for r in vault.rules):
+        return
+    _deny(caller, "vault.read", Resource("vault", vault_id, vault_id), {"reason": "not_a_member"})
+
+
+def _vault_of(caller: Caller, vault_id: UUID) -> VaultAccess:
+    if caller.vault is None or caller.vault.id != vault_id:
+        raise NotFound("There is no such vault.")
+    return caller.vault
+
+
+def _deny(caller: Caller, action: str, resource: Resource, details: dict[str, Any]) -> None:
+    with transaction.atomic():
+        record(action, DENIED, actor=caller.actor, resource=resource, details=details)
+    raise Forbidden
+
+
+def _load(who: Q, key_condition: Q, claims: Claims | None, vault_id: UUID | None) -> Any:
+    """One row for each policy the caller has in the vault; one row of it all where there is none."""
+    revoked = (
+        Exists(RevokedToken.objects.filter(jti=claims.jti))
+        if claims
+        else Value(False, output_field=BooleanField())
+    )
+    vault_owner = Vault.objects.filter(Q(pk=vault_id), deleted_at__isnull=True).values("owner_id")
+    return (
+        Principal.objects.filter(who)
+        .annotate(
+            user_is_active=F("user__is_active"),
+            revoked=revoked,
+            vault_owner=Subquery(vault_owner, output_field=UUIDField()),
+            key=FilteredRelation("api_keys", condition=key_condition),
+            rule=FilteredRelation("policies", condition=Q(policies__vault_id=vault_id)),
+        )
+        .values(
+            "pk",
+            "kind",
+            "is_active",
+            "expires_at",
+            "token_generation",
+            "user_is_active",
+            "revoked",
+            "vault_owner",
+            "key__id",
+            "key__revoked_at",
+            "key__expires_at",
+            "rule__id",
+            "rule__pattern",
+            "rule__permissions",
+            "rule__effect",
+            "rule__conditions",
+            "rule__expires_at",
+        )
+    )
+
+
+def _check_credential(row: dict[str, Any], claims: Claims | None, now: datetime) -> None:
+    if not row["is_active"] or row["user_is_active"] is False:
+        raise Unauthenticated("inactive")
+    if row["expires_at"] is not None and row["expires_at"] <= now:
+        raise Unauthenticated("expired_principal")
+    if claims is not None:
+        if row["revoked"] or row["token_generation"] != claims.generation:
+            raise Unauthenticated("revoked_token")
+        if claims.expires_at <= now:
+            raise Unauthenticated("expired_token")
+        if claims.api_key_id is None:
+            return
+    if row["key__id"] is None or row["key__revoked_at"] is not None:
+        raise Unauthenticated("revoked_key")
+    if row["key__expires_at"] is not None and row["key__expires_at"] <= now:
+        raise Unauthenticated("expired_key")
+
+
+def _rule(row: dict[str, Any]) -> Rule:
+    return Rule(
+        policy_id=row["rule__id"],
+        pattern=row["rule__pattern"],
+        permissions=tuple(row["rule__permissions"]),
+        effect=row["rule__effect"],
+        conditions=row["rule__conditions"],
+        expires_at=row["rule__expires_at"],
+    )

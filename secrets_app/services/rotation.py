@@ -1,0 +1,28 @@
+"""Vault keys: making them, and having the one that seals at hand."""
+
+from uuid import UUID
+
+from secrets_app.errors import CryptoError
+from secrets_app.keys import keyring
+from secrets_app.models import Vault, VaultKey
+
+
+def create_vault_key(*, vault: Vault, version: int) -> VaultKey:
+    """Draw, wrap and store a KEK for the vault. Raises ProviderError."""
+    kek = keyring().create_kek(vault.id, version)
+    return VaultKey.objects.create(
+        vault=vault, version=version, root_key_id=kek.root_key_id, wrapped=kek.blob
+    )
+
+
+def active_vault_key(*, vault_id: UUID) -> VaultKey:
+    """The key that new versions are sealed under, unwrapped into the keyring's cache.
+
+    Called before a transaction begins, so that no lock is held while a key provider answers.
+    Raises OpenError, ProviderError.
+    """
+    key = VaultKey.objects.filter(vault_id=vault_id, state=VaultKey.State.ACTIVE).first()
+    if key is None:
+        raise CryptoError("The vault has no active key.")
+    keyring().prepare(key.wrapped_kek())
+    return key

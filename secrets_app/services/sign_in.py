@@ -1,0 +1,86 @@
+"""Signing in: credentials in, token out. Every way leaves the same audit fields."""
+
+from typing import NoReturn
+
+from django.contrib.auth import authenticate, get_user_model
+from django.db import transaction
+from django.utils import timezone
+
+from secrets_app.conf import app_settings
+from secrets_app.errors import Unauthenticated
+from secrets_app.models import ApiKey, Principal
+from secrets_app.services.api_keys import USER_KEY_PREFIX, digest_api_key
+from secrets_app.services.audit import FAILURE, SUCCESS, Actor, Resource, record
+from secrets_app.services.principals import principal_for_user
+from secrets_app.services.tokens import IssuedToken, issue_token
+
+
+def sign_in_with_password(*, email: str, password: str, actor: Actor) -> IssuedToken:
+    """Exchange e-mail and password for a token. Raises Unauthenticated, the same for every reason.
+
+    An unknown account costs a password hash too (Django's `authenticate` sees to that).
+    """
+    username_field = get_user_model().USERNAME_FIELD
+    user = authenticate(None, **{username_field: email, "password": password})
+    principal = None if user is None else principal_for_user(user)
+    if principal is None:
+        known = Principal.objects.filter(**{f"user__{username_field}": email}).first()
+        _refuse("password", "bad_credentials", known, actor)
+    return _accept("password", principal, None, actor)
+
+
+def sign_in_with_api_key(*, api_key: str, actor: Actor) -> IssuedToken:
+    """Exchange a person's API key for a token. Raises Unauthenticated, the same for every reason."""
+    key = (
+        ApiKey.objects.select_related("principal__user")
+        .filter(digest=digest_api_key(api_key), principal__kind=Principal.Kind.USER)
+        .first()
+        if api_key.startswith(USER_KEY_PREFIX)
+        else None
+    )
+    if key is None:
+        _refuse("api_key", "unknown_key", None, actor)
+    if key.revoked_at is not None:
+        _refuse("api_key", "revoked_key", key.principal, actor)
+    if key.expires_at is not None and key.expires_at <= timezone.now():
+        _refuse("api_key", "expired_key", key.principal, actor)
+    return _accept("api_key", key.principal, key, actor)
+
+
+def _accept(method: str, principal: Principal, key: ApiKey | None, actor: Actor) -> IssuedToken:
+    if not _is_active(principal):
+        _refuse(method, "inactive", principal, actor)
+    token = issue_token(principal=principal, api_key=key, lifetime_s=app_settings.USER_TOKEN_TTL)
+    with transaction.atomic():
+        record(
+            "auth.success",
+            SUCCESS,
+            actor=_as(principal, actor),
+            resource=Resource("principal", principal.id),
+            details={"method": method},
+        )
+    return token
+
+
+def _refuse(method: str, reason: str, principal: Principal | None, actor: Actor) -> NoReturn:
+    with transaction.atomic():
+        record(
+            "auth.failure",
+            FAILURE,
+            actor=_as(principal, actor),
+            resource=Resource("principal", principal.id if principal else None),
+            details={"method": method, "reason": reason},
+        )
+    raise Unauthenticated(reason)
+
+
+def _is_active(principal: Principal) -> bool:
+    expired = principal.expires_at is not None and principal.expires_at <= timezone.now()
+    user_is_active = principal.user is None or principal.user.is_active
+    return principal.is_active and user_is_active and not expired
+
+
+def _as(principal: Principal | None, actor: Actor) -> Actor:
+    if principal is None:
+        return actor
+    return Actor(principal.id, principal.kind, actor.address, actor.request_id)

@@ -1,0 +1,82 @@
+"""Vaults: create, list, look at."""
+
+import unicodedata
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from secrets_app.errors import Conflict, Forbidden, NotFound
+from secrets_app.models import Principal, Vault
+from secrets_app.services.access import Caller
+from secrets_app.services.audit import DENIED, SUCCESS, Actor, Resource, record
+from secrets_app.services.rotation import create_vault_key
+
+
+def create_vault(
+    *, owner_id: UUID, owner_kind: str, name: str, description: str, actor: Actor
+) -> Vault:
+    """Make a vault with its first key. `name` and `description` are validated already.
+
+    Raises Forbidden unless the owner is a person, Conflict when it has a vault of that name,
+    ProviderError when no key can be made.
+    """
+    if owner_kind != Principal.Kind.USER:
+        with transaction.atomic():
+            details = {"reason": "not_a_person"}
+            record("vault.create", DENIED, actor=actor, resource=Resource("vault"), details=details)
+        raise Forbidden("Only a person can own a vault.")
+    try:
+        with transaction.atomic():
+            vault = Vault.objects.create(
+                owner_id=owner_id,
+                created_by_id=owner_id,
+                name=name,
+                name_key=comparable_name(name),
+                description=description,
+            )
+            create_vault_key(vault=vault, version=1)
+            record(
+                "vault.create", SUCCESS, actor=actor, resource=Resource("vault", vault.id, vault.id)
+            )
+    except IntegrityError:
+        if not _has_vault_named(owner_id, name):
+            raise
+        raise Conflict("You already have a vault of that name.") from None
+    return vault
+
+
+def list_vaults(*, caller: Caller) -> QuerySet[Vault]:
+    """The vaults the caller owns or has a policy in that has not expired, by name."""
+    live_policy = Q(policies__expires_at__isnull=True) | Q(policies__expires_at__gt=timezone.now())
+    mine = Q(owner_id=caller.id) | (Q(policies__principal_id=caller.id) & live_policy)
+    return (
+        Vault.objects.filter(mine, deleted_at__isnull=True)
+        .select_related("created_by")
+        .order_by("name_key", "id")
+        .distinct()
+    )
+
+
+def get_vault(*, vault_id: UUID) -> Vault:
+    """One vault. Raises NotFound."""
+    vault = (
+        Vault.objects.select_related("created_by")
+        .filter(pk=vault_id, deleted_at__isnull=True)
+        .first()
+    )
+    if vault is None:
+        raise NotFound("There is no such vault.")
+    return vault
+
+
+def comparable_name(name: str) -> str:
+    """The form in which names are compared: case and Unicode spelling make no difference."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _has_vault_named(owner_id: UUID, name: str) -> bool:
+    return Vault.objects.filter(
+        owner_id=owner_id, name_key=comparable_name(name), deleted_at__isnull=True
+    ).exists()

@@ -1,0 +1,173 @@
+"""Settings, from the environment (django-environ). The defaults are those of production.
+
+`VAULTSITE_HOME/vaultsite.env` is read first where it exists; the environment itself wins over it.
+docs/operations.md lists every variable.
+"""
+
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from vaultsite import home
+
+env = environ.Env()
+HOME = home.path()
+if (HOME / "vaultsite.env").is_file():
+    env.read_env(str(HOME / "vaultsite.env"))
+
+
+def _whole(name: str, default: int) -> int:
+    try:
+        return int(env.str(name, default=str(default)))
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number.") from None
+
+
+# --- The host it runs on -----------------------------------------------------------------------
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "SECRET_KEY is not set. To try Vaultsite out, `make run` makes one in var/. In production"
+        " set it in the environment, for example to the output of `openssl rand -base64 48`."
+    )
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+# Plain HTTP, for one machine that talks to itself. Everything below follows from it.
+INSECURE_HTTP = env.bool("INSECURE_HTTP", default=False)
+
+SECURE_SSL_REDIRECT = not INSECURE_HTTP
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not INSECURE_HTTP
+SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else _whole("SECURE_HSTS_SECONDS", 31_536_000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not INSECURE_HTTP
+if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
+    # Only behind a proxy that sets this header itself on every request.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_AGE = 8 * 60 * 60
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "no-referrer"
+
+# --- Django ------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "vaultsite.accounts",
+    "secrets_app",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "vaultsite.urls"
+WSGI_APPLICATION = "vaultsite.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+# Static files (admin, API documentation) come straight out of the installed packages.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "accounts.User"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+
+def _database(config: dict[str, Any]) -> dict[str, Any]:
+    if config["ENGINE"].endswith("sqlite3"):
+        config.setdefault("OPTIONS", {}).update(
+            # A writer takes the lock when its transaction begins and never gives up midway.
+            transaction_mode="IMMEDIATE",
+            # FULL: a commit that was answered is on the disk, as on PostgreSQL.
+            init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+            timeout=20,
+        )
+    elif config["ENGINE"].endswith("postgresql"):
+        config["CONN_MAX_AGE"] = _whole("CONN_MAX_AGE", 600)
+        config["CONN_HEALTH_CHECKS"] = True
+    else:
+        raise ImproperlyConfigured("DATABASE_URL must name PostgreSQL or SQLite.")
+    return config
+
+
+DATABASES = {
+    "default": _database(env.db_url("DATABASE_URL", default=f"sqlite:///{HOME}/db.sqlite3"))
+}
+
+# --- The app -----------------------------------------------------------------------------------
+
+SECRETS_APP = {
+    "ROOT_KEY_URLS": env.list("ROOT_KEY_URLS", default=[f"file:{HOME}/root.key"]),
+    "JWT_KEY_FILE": env.str("JWT_KEY_FILE", default=f"{HOME}/jwt.pem"),
+    "JWT_ISSUER": env.str("JWT_ISSUER", default="vaultsite"),
+    "KEK_CACHE_TTL": _whole("KEK_CACHE_TTL", 300),
+    "MAX_VALUE_BYTES": _whole("MAX_VALUE_BYTES", 1024 * 1024),
+    "USER_TOKEN_TTL": _whole("USER_TOKEN_TTL", 900),
+    "EXTRA_SECRET_TYPES": env.list("EXTRA_SECRET_TYPES", default=[]),
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Vaultsite",
+    "DESCRIPTION": "A self-hosted secrets manager.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# --- Logs --------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO").upper()},
+    # Its warnings hold request paths, and paths name secrets. API views log their own errors.
+    "loggers": {"django.request": {"level": "ERROR"}},
+}

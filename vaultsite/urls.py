@@ -1,0 +1,15 @@
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularSwaggerSplitView
+
+urlpatterns = [
+    path("", include("secrets_app.api.urls")),
+    path("docs", SpectacularSwaggerSplitView.as_view(url_name="secrets_app:openapi"), name="docs"),
+    path("admin/", admin.site.urls),
+]
+
+# For what goes wrong before a view is reached. Outside the API these give Django's own pages.
+handler400 = "secrets_app.api.problems.bad_request"
+handler403 = "secrets_app.api.problems.permission_denied"
+handler404 = "secrets_app.api.problems.page_not_found"
+handler500 = "secrets_app.api.problems.server_error"

@@ -1,0 +1,26 @@
+"""The application as a WSGI server loads it: refuses to start on a setup that cannot work."""
+
+import os
+import sys
+
+from django.core import checks
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vaultsite.settings")
+
+_django = get_wsgi_application()
+
+_problems = [
+    message
+    for message in checks.run_checks(tags=["secrets_app"], databases=["default"])
+    if message.is_serious(checks.ERROR)
+]
+if _problems:
+    for _problem in _problems:
+        sys.stderr.write(f"vaultsite cannot start: {_problem}\n")
+    raise SystemExit(1)
+
+from secrets_app.api.json import max_body_bytes  # noqa: E402  (needs Django to be set up)
+from vaultsite.chunked import WithChunkedBodies  # noqa: E402
+
+application = WithChunkedBodies(_django, limit=max_body_bytes())
