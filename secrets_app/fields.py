@@ -12,7 +12,9 @@ from typing import Any, NoReturn
 
 from django.core.exceptions import FieldError
 from django.db import models
-from django.db.models.expressions import Col
+from django.db.models.expressions import Case, Col, Value
+from django.db.models.functions import Cast
+from django.db.models.lookups import IsNull
 
 from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.keys import keyring
@@ -38,8 +40,17 @@ class Sealed:
 
 
 class _SealedColumn(Col):
+    """Resolved again only where a query is ordered by it."""
+
     def resolve_expression(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise FieldError(_REFUSED.format(what="it cannot be ordered by"))
+
+
+class _SealedIsNull(IsNull):  # type: ignore[type-arg]
+    """The one lookup there is. Compares the column as it stands."""
+
+    def process_lhs(self, compiler: Any, connection: Any, lhs: Any = None) -> Any:
+        return compiler.compile(self.lhs if lhs is None else lhs)
 
 
 class EncryptedField(models.Field):  # type: ignore[type-arg]
@@ -87,9 +98,21 @@ class EncryptedField(models.Field):  # type: ignore[type-arg]
             return value
         raise FieldError(_REFUSED.format(what=f"it is not made from a {type(value).__name__}"))
 
+    def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
+        """Lets no expression write the column, but the one that `bulk_update` makes of handles."""
+        if hasattr(value, "resolve_expression") and not self._is_bulk_update(value):
+            raise FieldError(_REFUSED.format(what="it cannot be written by an expression"))
+        return "%s"
+
+    def _is_bulk_update(self, expression: Any) -> bool:
+        values = [part for part in expression.flatten() if isinstance(part, Value)]
+        return isinstance(expression, (Case, Cast)) and all(
+            part.value is None or part._output_field_or_none is self for part in values
+        )
+
     def get_lookup(self, lookup_name: str) -> Any:
         if lookup_name == "isnull":
-            return super().get_lookup(lookup_name)
+            return _SealedIsNull
         raise FieldError(_REFUSED.format(what="it cannot be looked up"))
 
     def get_transform(self, lookup_name: str) -> NoReturn:

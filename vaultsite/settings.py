@@ -149,6 +149,7 @@ SECRETS_APP = {
     "USER_TOKEN_TTL": _whole("USER_TOKEN_TTL", 900),
     "EXTRA_SECRET_TYPES": env.list("EXTRA_SECRET_TYPES", default=[]),
 }
+REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Vaultsite",
     "DESCRIPTION": "A self-hosted secrets manager.",

@@ -14,5 +14,5 @@ class ApiKeySignInSerializer(StrictSerializer):
 
 class TokenSerializer(serializers.Serializer):  # type: ignore[type-arg]
     access_token = serializers.CharField()
-    token_type = serializers.ReadOnlyField(default="Bearer")
+    token_type = serializers.ChoiceField(choices=["Bearer"])
     expires_in = serializers.IntegerField(help_text="Seconds.")

@@ -23,7 +23,7 @@ _DATE_TIME = re.compile(
 )
 
 
-@extend_schema_field({"type": "string"})
+@extend_schema_field({"type": "string", "description": "The plaintext, byte for byte."})
 class PlaintextField(serializers.Field):  # type: ignore[type-arg]
     """Text, byte for byte: nothing trimmed, no newline changed; empty and NUL are values too."""
 

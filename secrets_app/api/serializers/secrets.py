@@ -49,5 +49,6 @@ class RevealedSecretSerializer(SecretSerializer):
     max_access_count = serializers.IntegerField(required=False)
 
     def get_value(self, instance: Any) -> str:
+        """The plaintext, byte for byte."""
         text: str = self.context["value"].reveal().decode()
         return text

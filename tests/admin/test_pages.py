@@ -1,0 +1,115 @@
+"""An operator walks through every page of the admin; no page shows a value or its ciphertext."""
+
+import base64
+
+import pytest
+from django.contrib.admin.sites import site
+from django.test import Client
+from django.urls import reverse
+
+from secrets_app.models import SecretVersion, VaultKey
+from tests.cast import Api, allow, body, secret_url
+from vaultsite.accounts.models import User
+
+CANARY = "canary-" + "8d41f0"
+MODELS = [model for model in site._registry if model._meta.app_label == "secrets_app"]
+
+
+@pytest.fixture
+def operator(db):
+    user = User.objects.create_superuser("root@example.com", "x")
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def filled(alice, bob, vault):
+    """A row in every table."""
+    allow(bob, vault, "a/**", "read")
+    alice.api.put(secret_url(vault), body(CANARY, metadata={"tags": ["x"]}))
+    alice.api.get(secret_url(vault))
+    Api(alice.token).delete("/v1/auth/token")
+
+
+def forbidden():
+    """Everything that must not be on a page, in the ways it could be written."""
+    sealed = SecretVersion.objects.get().value.envelope
+    wrapped = bytes(VaultKey.objects.get().wrapped)
+    texts = [CANARY, CANARY.encode().hex(), base64.b64encode(CANARY.encode()).decode()]
+    for raw in (sealed, wrapped):
+        texts += [raw[20:40].hex(), repr(raw[20:40])[2:-1], base64.b64encode(raw[:30]).decode()]
+    return texts
+
+
+def test_every_model_is_registered():
+    from django.apps import apps
+
+    assert set(MODELS) == set(apps.get_app_config("secrets_app").get_models())
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)
+def test_each_model_can_be_listed_searched_and_looked_at_and_shows_no_value(
+    model, operator, filled
+):
+    name = f"admin:secrets_app_{model._meta.model_name}"
+    instance = model.objects.all()[0]
+    pages = [
+        operator.get(reverse(f"{name}_changelist")),
+        operator.get(reverse(f"{name}_changelist"), {"q": "a"}),
+        operator.get(reverse(f"{name}_change", args=[instance.pk])),
+        operator.get(reverse(f"{name}_history", args=[instance.pk])),
+    ]
+    for page in pages:
+        assert page.status_code == 200
+        text = page.content.decode()
+        for secret in forbidden():
+            assert secret not in text
+    assert site._registry[model].search_fields
+    assert str(instance.pk) in pages[0].content.decode() or model.__name__ == "AuditEvent"
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)
+def test_nothing_can_be_added_changed_or_deleted_by_a_form(model, operator, filled):
+    name = f"admin:secrets_app_{model._meta.model_name}"
+    instance = model.objects.all()[0]
+    assert operator.get(reverse(f"{name}_add")).status_code == 403
+    assert operator.post(reverse(f"{name}_delete", args=[instance.pk])).status_code == 403
+    assert operator.post(reverse(f"{name}_change", args=[instance.pk]), {}).status_code == 403
+
+
+def test_people_can_be_listed_added_and_changed(operator, alice):
+    added = operator.post(
+        reverse("admin:accounts_user_add"),
+        {
+            "email": "Dora@Example.com",
+            "usable_password": "true",
+            "password1": "a long enough passphrase",
+            "password2": "a long enough passphrase",
+        },
+    )
+    assert added.status_code == 302, added.content.decode()[-2000:]
+    dora = User.objects.get(email="dora@example.com")
+    assert dora.check_password("a long enough passphrase")
+    for name, args in [("changelist", []), ("change", [dora.pk])]:
+        assert operator.get(reverse(f"admin:accounts_user_{name}", args=args)).status_code == 200
+
+
+def test_the_same_address_in_another_case_cannot_be_added(operator, alice):
+    page = operator.post(
+        reverse("admin:accounts_user_add"),
+        {
+            "email": "ALICE@example.com",
+            "usable_password": "true",
+            "password1": "a long enough passphrase",
+            "password2": "a long enough passphrase",
+        },
+    )
+    assert page.status_code == 200
+    assert User.objects.filter(email="alice@example.com").count() == 1
+
+
+def test_the_admin_asks_for_a_sign_in(client, db):
+    response = client.get("/admin/")
+    assert response.status_code == 302
+    assert "/admin/login" in response["Location"]

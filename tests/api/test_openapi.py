@@ -1,0 +1,73 @@
+import pytest
+from openapi_spec_validator import validate
+
+from tests.api.test_every_route import ENDPOINTS
+
+
+@pytest.fixture
+def document(nobody):
+    response = nobody.get("/v1/openapi.json")
+    assert response.status_code == 200
+    return response.json()
+
+
+def test_the_document_is_valid_openapi_3_and_made_without_a_warning(document, nobody, capsys):
+    nobody.get("/v1/openapi.json")
+    assert capsys.readouterr().err == ""
+    assert document["openapi"].startswith("3.")
+    validate(document)
+
+
+def test_every_route_is_in_it_and_nothing_else(document):
+    described = {
+        (method.upper(), path) for path, item in document["paths"].items() for method in item
+    }
+    served = {
+        (
+            method,
+            route.replace("(?P<vault_id>[^/]+)", "{vault_id}")
+            .replace("<vault_id>", "{vault_id}")
+            .replace(r"(?P<path>[\s\S]*)\Z", "{path}"),
+        )
+        for route, _, method, _ in ENDPOINTS
+        if method != "HEAD" and route != "/v1/openapi.json"
+    }
+    assert described == served
+
+
+def test_the_secret_routes_say_what_the_contract_says(document):
+    item = document["paths"]["/v1/vaults/{vault_id}/secrets/{path}"]
+    assert set(item["put"]["responses"]) == set("201 400 401 403 404 413 415 500".split())
+    assert set(item["get"]["responses"]) == set("200 400 401 403 404 410 500".split())
+    path = next(p for p in item["put"]["parameters"] if p["name"] == "path")
+    assert path["schema"]["maxLength"] == 512
+    assert path["schema"]["pattern"].startswith("^[A-Za-z0-9_-]+(")
+    for operation in (item["put"], item["get"]):
+        assert operation["security"] == [{"bearer": []}]
+        for status, response in operation["responses"].items():
+            if int(status) >= 400:
+                assert list(response["content"]) == ["application/problem+json"]
+
+
+def test_the_answer_to_a_write_has_no_value_and_the_answer_to_a_read_has(document):
+    schemas = document["components"]["schemas"]
+    assert "value" not in schemas["Secret"]["properties"]
+    assert schemas["RevealedSecret"]["properties"]["value"]["type"] == "string"
+    assert set(schemas["SecretWriteRequest"]["required"]) == {"type", "value"}
+
+
+def test_signing_in_needs_no_security(document):
+    assert "security" not in document["paths"]["/v1/auth/token"]["post"]
+    assert document["paths"]["/v1/auth/token"]["delete"]["security"] == [{"bearer": []}]
+
+
+def test_the_documentation_page_loads_from_this_server_alone(nobody):
+    import re
+
+    page = nobody.get("/docs").content.decode()
+    for link in re.findall(r"""(?:src|href)=["']([^"']+)""", page):
+        assert not link.startswith(("http", "//")), link
+        if link.startswith("/static/"):
+            response = nobody.get(link)
+            response.close()
+            assert response.status_code == 200, link

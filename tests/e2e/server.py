@@ -1,0 +1,112 @@
+"""A real server: `manage.py quickstart --serve` in a folder of its own, as `make run` starts it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+_START_TIMEOUT_S = 60
+
+
+@dataclass
+class Server:
+    home: Path
+    environment: dict[str, str]
+    base_url: str
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    def quickstart(self) -> dict[str, Any]:
+        """The object that `manage.py quickstart --json` prints."""
+        done = manage("quickstart", "--json", environment=self.environment)
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def request(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
+        """Status and body of one request over TCP."""
+        request = urllib.request.Request(self.base_url + path, method=method)
+        request.add_header("Content-Type", "application/json")
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            with urllib.request.urlopen(request, data, timeout=30) as response:
+                raw, status = response.read(), response.status
+        except urllib.error.HTTPError as error:
+            with error:
+                raw, status = error.read(), error.code
+        return status, json.loads(raw) if raw else None
+
+
+def manage(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run `manage.py`; raises CalledProcessError when it fails."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+
+
+@contextmanager
+def serve(home: Path, database_url: str | None = None, **variables: str) -> Iterator[Server]:
+    """Start the server and stop it as Ctrl-C does. Without `database_url` it keeps to SQLite."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "VAULTSITE_HOME": str(home),
+        "PORT": str(port),
+        "LOG_LEVEL": "DEBUG",
+    } | variables
+    if database_url:
+        environment["DATABASE_URL"] = database_url
+    log = home.parent / "server.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "quickstart", "--serve"],
+            cwd=ROOT,
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+    server = Server(home, environment, f"http://127.0.0.1:{port}", log, process)
+    try:
+        _wait_until_ready(server)
+        yield server
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+
+def _wait_until_ready(server: Server) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            break
+        try:
+            if server.request("GET", "/v1/health")[0] == 200:
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"the server did not start:\n{server.log.read_text()[-4000:]}")

@@ -1,0 +1,117 @@
+"""What a newcomer does: one command, then the printed lines."""
+
+import re
+import stat
+import subprocess
+
+import jwt
+
+from tests.e2e.server import manage, serve
+
+
+def test_the_printed_curl_lines_work_as_they_are(server):
+    lines = [
+        line
+        for line in server.log.read_text().splitlines()
+        if line.startswith(("TOKEN=", "curl "))
+    ]
+    assert len(lines) == 3
+    done = subprocess.run(
+        ["bash", "-euc", "\n".join(line.replace("curl ", "curl -sS ", 1) for line in lines)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert '"version":1' in done.stdout
+    assert '"value":"my-first-secret"' in done.stdout
+    assert not done.stderr
+
+
+def test_everything_made_is_for_the_owner_alone(server):
+    assert stat.S_IMODE(server.home.stat().st_mode) == 0o700
+    files = [file for file in server.home.iterdir() if file.is_file()]
+    assert {"root.key", "jwt.pem", "vaultsite.env", "demo.json"} <= {file.name for file in files}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_json_has_what_a_script_needs_and_repeats_it_with_a_fresh_token(server):
+    first, second = server.quickstart(), server.quickstart()
+    assert set(first) == {"base_url", "email", "password", "api_key", "vault_id", "token"}
+    assert first["base_url"] == server.base_url
+    assert first["token"] != second["token"]
+    assert first | {"token": ""} == second | {"token": ""}
+    for answer in (first, second):
+        assert server.request("GET", "/v1/vaults", token=answer["token"])[0] == 200
+    status, signed_in = server.request(
+        "POST", "/v1/auth/token", {"email": first["email"], "password": first["password"]}
+    )
+    assert status == 200
+    assert jwt.decode(signed_in["access_token"], options={"verify_signature": False})["iss"]
+
+
+def test_a_second_start_keeps_data_and_credentials(tmp_path):
+    with serve(tmp_path / "var") as first:
+        before = first.quickstart()
+        url = f"/v1/vaults/{before['vault_id']}/secrets/a"
+        body = {"type": "note", "value": "kept"}
+        assert first.request("PUT", url, body, before["token"])[0] == 201
+    with serve(tmp_path / "var") as second:
+        after = second.quickstart()
+        kept = ("email", "password", "api_key", "vault_id")
+        assert {k: before[k] for k in kept} == {k: after[k] for k in kept}
+        assert second.request("GET", url, token=after["api_key"])[1]["value"] == "kept"
+
+
+def test_a_lost_root_key_stops_the_start_and_is_not_replaced(tmp_path):
+    with serve(tmp_path / "var") as first:
+        environment = first.environment
+    (tmp_path / "var" / "root.key").unlink()
+    try:
+        manage("quickstart", environment=environment)
+        raise AssertionError("it started without a root key")
+    except subprocess.CalledProcessError as error:
+        assert "root.key" in error.stderr
+        assert "backup" in error.stderr
+    assert not (tmp_path / "var" / "root.key").exists()
+
+
+def test_another_root_key_stops_the_start_and_says_what_to_do(tmp_path):
+    from secrets_app.providers.local import generate_root_key_text
+
+    with serve(tmp_path / "var") as first:
+        environment = first.environment
+    (tmp_path / "var" / "root.key").write_text(generate_root_key_text())
+    try:
+        manage("quickstart", environment=environment)
+        raise AssertionError("it started with a key that opens nothing")
+    except subprocess.CalledProcessError as error:
+        assert "secrets_app.E008" in error.stderr
+        assert re.search(r"Restore the root key", error.stderr)
+
+
+def test_a_bad_port_is_refused(tmp_path):
+    environment = {"PATH": "/usr/bin", "VAULTSITE_HOME": str(tmp_path / "var"), "PORT": "http"}
+    try:
+        manage("quickstart", environment=environment)
+        raise AssertionError("it took the port")
+    except subprocess.CalledProcessError as error:
+        assert "PORT must be a port number" in error.stderr
+
+
+def test_a_body_in_chunks_is_read_like_any_other(server):
+    import http.client
+    import json
+
+    demo = server.quickstart()
+    connection = http.client.HTTPConnection(server.base_url.removeprefix("http://"), timeout=30)
+    body = json.dumps({"type": "note", "value": "in chunks"}).encode()
+    connection.request(
+        "PUT",
+        f"/v1/vaults/{demo['vault_id']}/secrets/chunked",
+        body=iter([body[:7], body[7:]]),
+        headers={"Authorization": f"Bearer {demo['token']}", "Content-Type": "application/json"},
+        encode_chunked=True,
+    )
+    assert connection.getresponse().status == 201
+    connection.close()
