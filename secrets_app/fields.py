@@ -46,7 +46,7 @@ class _SealedColumn(Col):
         raise FieldError(_REFUSED.format(what="it cannot be ordered by"))
 
 
-class _SealedIsNull(IsNull):  # type: ignore[type-arg]
+class _SealedIsNull(IsNull):
     """The one lookup there is. Compares the column as it stands."""
 
     def process_lhs(self, compiler: Any, connection: Any, lhs: Any = None) -> Any:
@@ -105,7 +105,7 @@ class EncryptedField(models.Field):  # type: ignore[type-arg]
         return "%s"
 
     def _is_bulk_update(self, expression: Any) -> bool:
-        values = [part for part in expression.flatten() if isinstance(part, Value)]
+        values: list[Any] = [p for p in expression.flatten() if isinstance(p, Value)]
         return isinstance(expression, (Case, Cast)) and all(
             part.value is None or part._output_field_or_none is self for part in values
         )

@@ -19,9 +19,7 @@ def test_one_address_is_one_person_in_the_database_too(db):
     user = User.objects.create_user("bob@example.com", "x")
     key = user.pk.hex if connection.vendor == "sqlite" else user.pk
     with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE accounts_user SET email = 'Alice@example.com' WHERE id = %s", [key]
-        )
+        cursor.execute("UPDATE accounts_user SET email = 'Alice@example.com' WHERE id = %s", [key])
 
 
 def test_a_user_needs_an_address(db):

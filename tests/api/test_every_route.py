@@ -21,7 +21,9 @@ PUBLIC = {
 
 def endpoints(patterns=None, prefix=""):
     """Each (route, view class, method, action) of the API."""
-    for entry in get_resolver("secrets_app.api.urls").url_patterns if patterns is None else patterns:
+    for entry in (
+        get_resolver("secrets_app.api.urls").url_patterns if patterns is None else patterns
+    ):
         route = prefix + str(entry.pattern).lstrip("^")
         if isinstance(entry, URLResolver):
             yield from endpoints(entry.url_patterns, route)

@@ -207,7 +207,8 @@ def test_a_token_of_another_issuer_is_refused(alice, settings):
 
 
 @pytest.mark.parametrize(
-    "header", ["", "Bearer", "Bearer ", "Basic YTpi", "Token x", "Bearer é", "Bearer \x00", "x" * 9000]
+    "header",
+    ["", "Bearer", "Bearer ", "Basic YTpi", "Token x", "Bearer é", "Bearer \x00", "x" * 9000],
 )
 def test_a_malformed_header_is_401(nobody, header):
     response = nobody.get("/v1/vaults", headers={"Authorization": header})

@@ -23,7 +23,7 @@ VALUES = ["", "hunter2", "née\r\n\0🔑"]
 def main() -> None:
     nonces = iter(bytes([n]) * 12 for n in range(1, 100))
     vectors = []
-    with mock.patch.object(aead.os, "urandom", lambda _: next(nonces)):
+    with mock.patch.object(aead.os, "urandom", lambda _: next(nonces)):  # noqa: PT008
         for number, value in enumerate(VALUES, start=1):
             ring = Keyring([LocalProvider([ROOT_KEY])], kek_cache_ttl=0)
             with mock.patch("secrets_app.crypto.keyring.generate_key", return_value=KEK):

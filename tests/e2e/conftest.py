@@ -37,7 +37,9 @@ def empty_database() -> Iterator[str | None]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, empty_database: str | None) -> Iterator[Server]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: str | None
+) -> Iterator[Server]:
     home: Path = tmp_path_factory.mktemp("live") / "var"
     with serve(home, empty_database) as running:
         yield running

@@ -5,15 +5,14 @@ import stat
 import subprocess
 
 import jwt
+import pytest
 
 from tests.e2e.server import manage, serve
 
 
 def test_the_printed_curl_lines_work_as_they_are(server):
     lines = [
-        line
-        for line in server.log.read_text().splitlines()
-        if line.startswith(("TOKEN=", "curl "))
+        line for line in server.log.read_text().splitlines() if line.startswith(("TOKEN=", "curl "))
     ]
     assert len(lines) == 3
     done = subprocess.run(
@@ -67,12 +66,10 @@ def test_a_lost_root_key_stops_the_start_and_is_not_replaced(tmp_path):
     with serve(tmp_path / "var") as first:
         environment = first.environment
     (tmp_path / "var" / "root.key").unlink()
-    try:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
         manage("quickstart", environment=environment)
-        raise AssertionError("it started without a root key")
-    except subprocess.CalledProcessError as error:
-        assert "root.key" in error.stderr
-        assert "backup" in error.stderr
+    assert "root.key" in caught.value.stderr
+    assert "backup" in caught.value.stderr
     assert not (tmp_path / "var" / "root.key").exists()
 
 
@@ -82,21 +79,17 @@ def test_another_root_key_stops_the_start_and_says_what_to_do(tmp_path):
     with serve(tmp_path / "var") as first:
         environment = first.environment
     (tmp_path / "var" / "root.key").write_text(generate_root_key_text())
-    try:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
         manage("quickstart", environment=environment)
-        raise AssertionError("it started with a key that opens nothing")
-    except subprocess.CalledProcessError as error:
-        assert "secrets_app.E008" in error.stderr
-        assert re.search(r"Restore the root key", error.stderr)
+    assert "secrets_app.E008" in caught.value.stderr
+    assert re.search(r"Restore the root key", caught.value.stderr)
 
 
 def test_a_bad_port_is_refused(tmp_path):
     environment = {"PATH": "/usr/bin", "VAULTSITE_HOME": str(tmp_path / "var"), "PORT": "http"}
-    try:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
         manage("quickstart", environment=environment)
-        raise AssertionError("it took the port")
-    except subprocess.CalledProcessError as error:
-        assert "PORT must be a port number" in error.stderr
+    assert "PORT must be a port number" in caught.value.stderr
 
 
 def test_a_body_in_chunks_is_read_like_any_other(server):

@@ -1,6 +1,6 @@
 """Somebody with write access to the database moves, renumbers, swaps and edits rows."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
@@ -15,14 +15,14 @@ def raw_update(model, pk, **columns):
     """Straight SQL, as an intruder would."""
     assignments = ", ".join(f"{column} = %s" for column in columns)
     table = model._meta.db_table
-    key = pk.hex if connection.vendor == "sqlite" else pk
-    values = [
-        value.hex if hasattr(value, "hex") and connection.vendor == "sqlite" and not isinstance(value, bytes) else value
-        for value in columns.values()
-    ]
+    values = [as_stored(value) for value in (*columns.values(), pk)]
     with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {table} SET {assignments} WHERE id = %s", [*values, key])
+        cursor.execute(f"UPDATE {table} SET {assignments} WHERE id = %s", values)
         assert cursor.rowcount == 1
+
+
+def as_stored(value):
+    return value.hex if isinstance(value, UUID) and connection.vendor == "sqlite" else value
 
 
 def envelope(version):

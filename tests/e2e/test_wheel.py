@@ -1,0 +1,112 @@
+"""`secrets_app` in somebody else's project: a bare one, with Django's own integer-keyed users."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SETTINGS = """
+SECRET_KEY = "x" * 50
+USE_TZ = True
+ALLOWED_HOSTS = ["testserver"]
+INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "secrets_app"]
+ROOT_URLCONF = "bare_urls"
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "bare.sqlite3"}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+SECRETS_APP = {"ROOT_KEY_URLS": ["env:BARE_ROOT_KEY"], "JWT_KEY_FILE": "jwt.pem"}
+"""
+
+URLS = """
+from django.urls import include, path
+urlpatterns = [path("", include("secrets_app.api.urls"))]
+"""
+
+SCRIPT = """
+import django, secrets_app, sys
+django.setup()
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+assert "installed" in secrets_app.__file__, secrets_app.__file__
+assert "vaultsite" not in sys.modules
+call_command("check", databases=["default"])
+call_command("makemigrations", check=True, dry_run=True)
+call_command("migrate", verbosity=0)
+user = User.objects.create_user("dora@example.com", password="a password")
+assert isinstance(user.pk, int)
+client = Client()
+def call(method, path, body=None, token=None):
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return client.generic(method, path, body or "", content_type="application/json", headers=headers)
+signed_in = call("POST", "/v1/auth/token", '{"email":"dora@example.com","password":"a password"}')
+token = signed_in.json()["access_token"]
+vault = call("POST", "/v1/vaults", '{"name":"bare"}', token).json()["id"]
+url = f"/v1/vaults/{vault}/secrets/a/b"
+assert call("PUT", url, '{"type":"note","value":"kept"}', token).status_code == 201
+assert call("GET", url, token=token).json()["value"] == "kept"
+assert call("GET", "/v1/openapi.json").status_code == 200
+assert call("GET", "/v1/nope").status_code == 404
+print("stored a secret in a bare project")
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "secrets_app"):
+        (source / name).symlink_to(ROOT / name)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    (file,) = folder.glob("*.whl")
+    return file
+
+
+def test_the_wheel_holds_the_app_alone_and_whole(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"secrets_app"}
+    for needed in ("py.typed", "migrations/0001_initial.py", "api/urls.py", "crypto/aead.py"):
+        assert f"secrets_app/{needed}" in names
+    for file in ROOT.glob("secrets_app/**/*.py"):
+        assert file.relative_to(ROOT).as_posix() in names
+
+
+def test_it_stores_a_secret_in_a_bare_project(wheel, tmp_path):
+    target = tmp_path / "installed"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet", "--target", target, wheel],
+        check=True,
+        timeout=120,
+    )
+    (tmp_path / "bare_settings.py").write_text(SETTINGS)
+    (tmp_path / "bare_urls.py").write_text(URLS)
+    from secrets_app.crypto.signing import generate_signing_key_pem
+    from secrets_app.providers.local import generate_root_key_text
+
+    (tmp_path / "jwt.pem").write_bytes(generate_signing_key_pem())
+    (tmp_path / "jwt.pem").chmod(0o600)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SCRIPT],
+        cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{target}:{tmp_path}",
+            "DJANGO_SETTINGS_MODULE": "bare_settings",
+            "BARE_ROOT_KEY": generate_root_key_text(),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "stored a secret in a bare project" in done.stdout, done.stdout + done.stderr
