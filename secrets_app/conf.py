@@ -37,6 +37,8 @@ class AppSettings:
             "MAX_VALUE_BYTES",
             "USER_TOKEN_TTL",
             "EXTRA_SECRET_TYPES",
+            "DELETED_RETENTION_DAYS",
+            "MAX_VERSIONS",
         }
     )
 
@@ -82,6 +84,16 @@ class AppSettings:
     def SECRET_TYPES(self) -> tuple[str, ...]:
         """The eight types of the contract, then those a deployment adds in EXTRA_SECRET_TYPES."""
         return CONTRACT_TYPES + self._strings("EXTRA_SECRET_TYPES")
+
+    @property
+    def DELETED_RETENTION_DAYS(self) -> int:
+        """How long a deleted secret or vault can come back, in days. Default: 30."""
+        return self._whole("DELETED_RETENTION_DAYS", 30, least=0, most=3650)
+
+    @property
+    def MAX_VERSIONS(self) -> int:
+        """How many versions of a secret are kept; the oldest are destroyed. 0 (default): all."""
+        return self._whole("MAX_VERSIONS", 0, least=0, most=1_000_000)
 
     def unknown_names(self) -> list[str]:
         """Keys of `SECRETS_APP` that mean nothing here, probably mistyped."""

@@ -6,6 +6,9 @@ SecretsAppError
 ├── Forbidden                   known caller, but neither owner nor allowed by a policy
 ├── NotFound                    vault, secret or version that is not there
 ├── Conflict                    the state of the resource forbids it (a name taken twice)
+│   └── StillRunning            the first request with this Idempotency-Key has not ended
+├── PreconditionFailed          If-Match or If-None-Match does not hold
+├── KeyReused                   an Idempotency-Key that belongs to another request
 ├── Unavailable                 it was there, but cannot be read any more (expired, used up, …)
 ├── InvalidInput                carries `errors`: field → messages
 │   ├── InvalidPath
@@ -59,6 +62,18 @@ class NotFound(SecretsAppError):
 
 class Conflict(SecretsAppError):
     detail = "The resource is in a state that forbids this."
+
+
+class StillRunning(Conflict):
+    detail = "The first request with this Idempotency-Key is still running."
+
+
+class PreconditionFailed(SecretsAppError):
+    detail = "The secret has another version than the request expects."
+
+
+class KeyReused(SecretsAppError):
+    detail = "This Idempotency-Key was used for another request."
 
 
 class Unavailable(SecretsAppError):

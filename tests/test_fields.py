@@ -112,4 +112,4 @@ def test_it_is_in_no_form_and_no_migration_argument():
     field = SecretVersion._meta.get_field("value")
     assert not field.editable
     assert field.formfield() is None
-    assert field.deconstruct()[1:] == ("secrets_app.fields.EncryptedField", [], {})
+    assert field.deconstruct()[1:] == ("secrets_app.fields.EncryptedField", [], {"null": True})

@@ -51,6 +51,18 @@ SESSION_COOKIE_AGE = 8 * 60 * 60
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "no-referrer"
 
+# Browsers of other origins get in only when they are named; the API takes no cookies from them.
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/v1/"
+CORS_ALLOW_HEADERS = (
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+)
+CORS_EXPOSE_HEADERS = ("etag", "retry-after")
+
 # --- Django ------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -63,12 +75,14 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    *(["corsheaders"] if CORS_ALLOWED_ORIGINS else []),
     "vaultsite.accounts",
     "secrets_app",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -147,6 +161,8 @@ SECRETS_APP = {
     "KEK_CACHE_TTL": _whole("KEK_CACHE_TTL", 300),
     "MAX_VALUE_BYTES": _whole("MAX_VALUE_BYTES", 1024 * 1024),
     "USER_TOKEN_TTL": _whole("USER_TOKEN_TTL", 900),
+    "DELETED_RETENTION_DAYS": _whole("DELETED_RETENTION_DAYS", 30),
+    "MAX_VERSIONS": _whole("MAX_VERSIONS", 0),
     "EXTRA_SECRET_TYPES": env.list("EXTRA_SECRET_TYPES", default=[]),
 }
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from secrets_app.models import (
     ApiKey,
     AuditEvent,
+    IdempotencyKey,
     Policy,
     Principal,
     RevokedToken,
@@ -94,6 +95,15 @@ class PolicyAdmin(ReadOnlyAdmin):
     list_filter = ("effect",)
     list_select_related = ("vault", "principal")
     search_fields = ("id", "pattern", "vault__name", "principal__name")
+
+
+@admin.register(IdempotencyKey)
+class IdempotencyKeyAdmin(ReadOnlyAdmin):
+    list_display = ("id", "principal", "status", "created_at")
+    list_filter = ("status",)
+    list_select_related = ("principal",)
+    search_fields = ("id", "principal__name")
+    exclude = ("key_digest", "request_digest", "claim")
 
 
 @admin.register(AuditEvent)

@@ -12,6 +12,8 @@ from secrets_app.errors import InvalidInput, Unauthenticated
 from secrets_app.services.access import Caller, identify
 from secrets_app.services.audit import Actor
 
+_NUMBER = re.compile(r"[1-9][0-9]{0,9}")
+_MAX_NUMBER = 2**31 - 1
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -42,6 +44,13 @@ def parse_uuid(raw: str, field: str = "vault_id") -> UUID:
     if _UUID.fullmatch(raw) is None:
         raise InvalidInput({field: ["This is not a UUID."]})
     return UUID(raw)
+
+
+def parse_version_number(raw: str) -> int:
+    """A whole number without sign or leading zero. Raises InvalidInput."""
+    if _NUMBER.fullmatch(raw) is None or int(raw) > _MAX_NUMBER:
+        raise InvalidInput({"number": ["This is not the number of a version."]})
+    return int(raw)
 
 
 def client_address(request: Request) -> str | None:

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from secrets_app.errors import Forbidden
 from secrets_app.policy.decision import Permission
-from secrets_app.services.access import authorize, authorize_member
+from secrets_app.services.access import authorize, authorize_member, require_owner
 
 
 class Access(Enum):
@@ -17,6 +17,7 @@ class Access(Enum):
 
     PUBLIC = "anybody, without signing in"
     SIGNED_IN = "any caller"
+    VAULT_OWNER = "the vault's owner"
     VAULT_MEMBER = "the vault's owner and whoever has a policy in it"
 
 
@@ -36,6 +37,12 @@ class DeclaredAccess(BasePermission):
                 vault_id=view.kwargs["vault_id"],
                 path=view.kwargs["path"],
                 permission=rule,
+            )
+        elif rule is Access.VAULT_OWNER:
+            require_owner(
+                caller=view.caller,
+                vault_id=view.kwargs["vault_id"],
+                action=f"{view.tag.lower().removesuffix('s')}.{action}",
             )
         elif rule is Access.VAULT_MEMBER:
             authorize_member(caller=view.caller, vault_id=view.kwargs["vault_id"])

@@ -31,6 +31,8 @@ STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (errors.Forbidden, HTTPStatus.FORBIDDEN),
     (errors.NotFound, HTTPStatus.NOT_FOUND),
     (errors.Conflict, HTTPStatus.CONFLICT),
+    (errors.PreconditionFailed, HTTPStatus.PRECONDITION_FAILED),
+    (errors.KeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.Unavailable, HTTPStatus.GONE),
     (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (RequestDataTooBig, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
@@ -108,6 +110,14 @@ def _outside_a_view(request: HttpRequest, status: int) -> HttpResponse | None:
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE)
 
 
+def item_problem(exc: errors.SecretsAppError, *, path: str) -> dict[str, Any]:
+    """The problem of one path in a batch."""
+    status = _status(exc)
+    if status >= 500:
+        _log(exc, None)
+    return problem_body(status, detail=_detail(exc, status), request_id=None) | {"path": path}
+
+
 def _status(exc: Exception) -> int:
     if isinstance(exc, APIException):
         return exc.status_code
@@ -130,6 +140,8 @@ def _headers(exc: Exception, status: int) -> dict[str, str]:
         headers["WWW-Authenticate"] = 'Bearer realm="vaultsite"'
     if isinstance(exc, _PASSING):
         headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(exc, errors.StillRunning):
+        headers["Retry-After"] = "1"
     wait = getattr(exc, "wait", None) if isinstance(exc, Throttled) else None
     if wait is not None:
         headers["Retry-After"] = str(max(1, math.ceil(wait)))

@@ -36,8 +36,10 @@ _PROBLEMS = {
     404: "There is no such vault or secret.",
     409: "The state of the resource forbids this.",
     410: "Expired, deleted, disabled, or its access count is used up.",
+    412: "The secret has another version than the request expects.",
     413: "The body or value is too large.",
     415: "The body is not sent as `application/json`.",
+    422: "The Idempotency-Key belongs to another request.",
     500: "Something failed inside; nothing was stored. `Retry-After` says when to try again.",
 }
 
@@ -67,6 +69,32 @@ def operation(**what: Any) -> Callable[[_Handler], _Handler]:
         return extend_schema(**what)(handler)
 
     return decorate
+
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="A repeat with the same key and body within 24 hours gets the first answer again.",
+)
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description='`"<version>"` or `*`: 412 unless this is the current version.',
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description='On GET `"<version>"` or `*`: 304 when it is the current one. On PUT `*`: create only.',
+)
+NUMBER = OpenApiParameter(
+    "number",
+    {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
+    OpenApiParameter.PATH,
+    description="The number of a version.",
+)
 
 
 class ApiSchema(AutoSchema):

@@ -5,34 +5,50 @@ from rest_framework.routers import Route, SimpleRouter
 
 from secrets_app.api.views.auth import AuthViewSet, WellKnownViewSet
 from secrets_app.api.views.base import UnknownRoute
+from secrets_app.api.views.batches import BatchViewSet
 from secrets_app.api.views.health import HealthViewSet
 from secrets_app.api.views.openapi import OpenApiView
 from secrets_app.api.views.secrets import SecretViewSet
 from secrets_app.api.views.vaults import VaultViewSet
+from secrets_app.api.views.versions import VersionViewSet
 
 app_name = "secrets_app"
 
 
-class SecretRouter(SimpleRouter):
-    """`prefix/<path>` with everything after the prefix as the path, slashes and all.
+# Any text, so that a path that breaks the rule is a 400 and not an unknown route. Routes end in `\\Z`,
+# since `$` would let a newline at the end slip through unseen.
+_PATH = r"(?P<path>[\s\S]*)"
+_VAULT = r"vaults/(?P<vault_id>[^/]+)"
 
-    The route takes any text, so that a path that breaks the rule is a 400 and not an unknown route;
-    `\\Z`, since `$` would let a newline at the end slip through unseen.
-    """
+
+class SecretRouter(SimpleRouter):
+    """`prefix/<path>` with everything after the prefix as the path, slashes and all."""
 
     routes = [
         Route(
-            url=r"^{prefix}/(?P<path>[\s\S]*)\Z",
-            mapping={"get": "retrieve", "head": "describe", "put": "update"},
+            url=r"^{prefix}\Z",
+            mapping={"get": "list"},
+            name="{basename}-list",
+            detail=False,
+            initkwargs={},
+        ),
+        Route(
+            url=rf"^{{prefix}}/{_PATH}\Z",
+            mapping={
+                "get": "retrieve",
+                "head": "describe",
+                "put": "update",
+                "delete": "destroy",
+            },
             name="{basename}",
             detail=True,
             initkwargs={},
-        )
+        ),
     ]
 
 
 secrets = SecretRouter(trailing_slash=False)
-secrets.register(r"vaults/(?P<vault_id>[^/]+)/secrets", SecretViewSet, basename="secret")
+secrets.register(rf"{_VAULT}/secrets", SecretViewSet, basename="secret")
 
 v1 = [
     path("openapi.json", OpenApiView.as_view(), name="openapi"),
@@ -44,8 +60,47 @@ v1 = [
     ),
     path("auth/api-key-token", AuthViewSet.as_view({"post": "with_api_key"}), name="api-key-token"),
     path("vaults", VaultViewSet.as_view({"get": "list", "post": "create"}), name="vaults"),
-    path("vaults/<vault_id>", VaultViewSet.as_view({"get": "retrieve"}), name="vault"),
+    path(
+        "vaults/<vault_id>",
+        VaultViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
+        name="vault",
+    ),
     *secrets.urls,
+    path(
+        "vaults/<vault_id>/secrets:batchRead",
+        BatchViewSet.as_view({"post": "read"}),
+        name="batch-read",
+    ),
+    path(
+        "vaults/<vault_id>/secrets:batchWrite",
+        BatchViewSet.as_view({"post": "write"}),
+        name="batch-write",
+    ),
+    re_path(
+        rf"^{_VAULT}/secret-rotate/{_PATH}\Z",
+        SecretViewSet.as_view({"post": "rotate"}),
+        name="secret-rotate",
+    ),
+    re_path(
+        rf"^{_VAULT}/secret-undelete/{_PATH}\Z",
+        SecretViewSet.as_view({"post": "undelete"}),
+        name="secret-undelete",
+    ),
+    re_path(
+        rf"^{_VAULT}/secret-versions/{_PATH}\Z",
+        VersionViewSet.as_view({"get": "list"}),
+        name="secret-versions",
+    ),
+    re_path(
+        rf"^{_VAULT}/secret-version/{_PATH}/(?P<number>[^/]*)\Z",
+        VersionViewSet.as_view({"get": "retrieve", "head": "describe"}),
+        name="secret-version",
+    ),
+    re_path(
+        rf"^{_VAULT}/secret-version-disable/{_PATH}/(?P<number>[^/]*)\Z",
+        VersionViewSet.as_view({"post": "disable"}),
+        name="secret-version-disable",
+    ),
     re_path(r"", UnknownRoute.as_view({"get": "missing"}), name="unknown"),
 ]
 

@@ -7,6 +7,7 @@ one of another. No two different lists of parts have the same encoding.
     value  "vaultsite/v1/value", vault id (16), secret id (16), path (UTF-8), version (8), type (UTF-8)
     dek    "vaultsite/v1/dek",   the same five
     kek    "vaultsite/v1/kek",   vault id (16), key version (8)
+    digest "vaultsite/v1/digest", what it is of, vault id (16), key version (8)
 """
 
 from dataclasses import dataclass
@@ -34,6 +35,12 @@ class WrappedKek:
 def kek_aad(vault_id: UUID, version: int) -> bytes:
     """The context of a wrapped KEK."""
     return encode_parts(b"vaultsite/v1/kek", vault_id.bytes, version.to_bytes(8, "big"))
+
+
+def digest_aad(label: bytes, kek: WrappedKek) -> bytes:
+    """The context of a digest sealed under a KEK."""
+    version = kek.version.to_bytes(8, "big")
+    return encode_parts(b"vaultsite/v1/digest", label, kek.vault_id.bytes, version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from secrets_app.crypto.aead import KEY_BYTES, Cipher, generate_key
-from secrets_app.crypto.context import EncryptionContext, WrappedKek, kek_aad
+from secrets_app.crypto.context import EncryptionContext, WrappedKek, digest_aad, kek_aad
 from secrets_app.crypto.envelope import Envelope
 from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.crypto.provider import KeyProvider
@@ -88,6 +88,17 @@ class Keyring:
         dek = self._kek_cipher(context.kek).decrypt(envelope.wrapped_dek, aad)
         wrapped_dek = self._kek_cipher(new_kek).encrypt(dek, aad)
         return Envelope(wrapped_dek=wrapped_dek, box=envelope.box).to_bytes()
+
+    def seal_digest(self, digest: bytes, kek: WrappedKek, label: bytes) -> bytes:
+        """Encrypt a digest of something secret, so that it cannot be guessed from what is stored.
+
+        `label` says what it is of. Raises OpenError, ProviderError.
+        """
+        return self._kek_cipher(kek).encrypt(digest, digest_aad(label, kek))
+
+    def open_digest(self, box: bytes, kek: WrappedKek, label: bytes) -> bytes:
+        """The digest that `seal_digest` took. Raises OpenError, ProviderError."""
+        return self._kek_cipher(kek).decrypt(box, digest_aad(label, kek))
 
     def _kek_cipher(self, kek: WrappedKek) -> Cipher:
         if self._kek_cache_ttl <= 0:

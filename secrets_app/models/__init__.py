@@ -1,4 +1,5 @@
 from secrets_app.models.audit import AuditEvent
+from secrets_app.models.idempotency import IdempotencyKey
 from secrets_app.models.policy import Policy
 from secrets_app.models.principal import ApiKey, Principal, RevokedToken
 from secrets_app.models.secret import Secret, SecretVersion
@@ -7,6 +8,7 @@ from secrets_app.models.vault import Vault, VaultKey
 __all__ = [
     "ApiKey",
     "AuditEvent",
+    "IdempotencyKey",
     "Policy",
     "Principal",
     "RevokedToken",

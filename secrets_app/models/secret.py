@@ -45,6 +45,13 @@ class Secret(models.Model):
         constraints = [
             models.UniqueConstraint(name="secret_path_unique", fields=["vault", "path"]),
         ]
+        indexes = [
+            models.Index(
+                name="secret_deleted",
+                fields=["deleted_at"],
+                condition=Q(deleted_at__isnull=False),
+            )
+        ]
 
     def __str__(self) -> str:
         return str(self.path)
@@ -60,7 +67,8 @@ class SecretVersion(models.Model):
     )
     number = models.PositiveIntegerField()
     type = models.CharField(max_length=64)
-    value = EncryptedField()
+    # Null once the version is destroyed.
+    value = EncryptedField(null=True)
     vault_key = models.ForeignKey(VaultKey, on_delete=models.PROTECT, related_name="versions")
     metadata = models.JSONField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
@@ -78,6 +86,11 @@ class SecretVersion(models.Model):
         constraints = [
             models.UniqueConstraint(
                 name="secretversion_number_unique", fields=["vault", "secret", "number"]
+            ),
+            models.CheckConstraint(
+                name="secretversion_value_until_destroyed",
+                condition=Q(destroyed_at__isnull=True, value__isnull=False)
+                | Q(destroyed_at__isnull=False, value__isnull=True),
             ),
             models.CheckConstraint(
                 name="secretversion_access_within_bound",

@@ -81,7 +81,9 @@ def decide(
     allows: list[UUID] = []
     denies: list[UUID] = []
     for rule in rules:
-        if _applies(rule, path=path, permission=permission, address=address, now=now):
+        if matches(rule.pattern, path) and holds(
+            rule, permission=permission, address=address, now=now
+        ):
             (allows if rule.effect == Effect.ALLOW else denies).append(rule.policy_id)
     if denies:
         return Decision(False, Reason.DENIED, tuple(denies))
@@ -90,14 +92,11 @@ def decide(
     return Decision(False, Reason.NO_MATCH)
 
 
-def _applies(
-    rule: Rule, *, path: str, permission: Permission, address: str | None, now: datetime
-) -> bool:
+def holds(rule: Rule, *, permission: Permission, address: str | None, now: datetime) -> bool:
+    """Whether a rule concerns this request, its path aside."""
     if rule.expires_at is not None and rule.expires_at <= now:
         return False
     if not any(permission in GRANTABLE.get(granted, ()) for granted in rule.permissions):
-        return False
-    if not matches(rule.pattern, path):
         return False
     if rule.conditions is None:
         return True

@@ -6,7 +6,7 @@ concern the caller. Nothing of it is cached: what was revoked is refused on the 
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from django.db import transaction
@@ -85,7 +85,7 @@ def identify(
 
 def authorize(*, caller: Caller, vault_id: UUID, path: str, permission: Permission) -> Decision:
     """Judge the caller on a valid path. Raises NotFound for the vault, Forbidden with an audit event."""
-    vault = _vault_of(caller, vault_id)
+    vault = vault_of(caller, vault_id)
     decision = decide(
         is_owner=vault.is_owner,
         rules=vault.rules,
@@ -101,26 +101,38 @@ def authorize(*, caller: Caller, vault_id: UUID, path: str, permission: Permissi
             "reason": decision.reason.value,
             "policies": [str(policy_id) for policy_id in decision.policy_ids],
         }
-        _deny(caller, f"secret.{permission.value}", Resource("secret", None, vault_id), details)
+        deny(caller, f"secret.{permission.value}", Resource("secret", None, vault_id), details)
     return decision
 
 
 def authorize_member(*, caller: Caller, vault_id: UUID) -> None:
     """Let pass the vault's owner and whoever has a policy in it. Raises NotFound, Forbidden."""
-    vault = _vault_of(caller, vault_id)
+    vault = vault_of(caller, vault_id)
     now = timezone.now()
     if vault.is_owner or any(r.expires_at is None or r.expires_at > now for r in vault.rules):
         return
-    _deny(caller, "vault.read", Resource("vault", vault_id, vault_id), {"reason": "not_a_member"})
+    deny(caller, "vault.read", Resource("vault", vault_id, vault_id), {"reason": "not_a_member"})
 
 
-def _vault_of(caller: Caller, vault_id: UUID) -> VaultAccess:
+def require_owner(*, caller: Caller, vault_id: UUID, action: str, path: str | None = None) -> None:
+    """Let pass the vault's owner only. Raises NotFound, Forbidden with an audit event."""
+    if vault_of(caller, vault_id).is_owner:
+        return
+    details = {"reason": "not_the_owner"} | ({} if path is None else {"path": path})
+    kind = "vault" if path is None else "secret"
+    resource = Resource(kind, vault_id if path is None else None, vault_id)
+    deny(caller, action, resource, details)
+
+
+def vault_of(caller: Caller, vault_id: UUID) -> VaultAccess:
+    """What the caller has in the vault of this request. Raises NotFound."""
     if caller.vault is None or caller.vault.id != vault_id:
         raise NotFound("There is no such vault.")
     return caller.vault
 
 
-def _deny(caller: Caller, action: str, resource: Resource, details: dict[str, Any]) -> None:
+def deny(caller: Caller, action: str, resource: Resource, details: dict[str, Any]) -> NoReturn:
+    """Record a denial in a transaction of its own. Raises Forbidden."""
     with transaction.atomic():
         record(action, DENIED, actor=caller.actor, resource=resource, details=details)
     raise Forbidden

@@ -1,6 +1,7 @@
 """Audit events. Each is inserted in the transaction of what it records: no event, no action."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +38,16 @@ class Resource:
     vault_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`details` is a JSON object without values, tokens, keys or anything else a caller sent freely."""
+
+    action: str
+    outcome: AuditEvent.Outcome
+    resource: Resource
+    details: dict[str, Any] = field(default_factory=dict)
+
+
 def record(
     action: str,
     outcome: AuditEvent.Outcome,
@@ -45,20 +56,26 @@ def record(
     resource: Resource,
     details: dict[str, Any] | None = None,
 ) -> None:
-    """Insert one event; raises django.db.DatabaseError when it cannot be written.
+    """Insert one event; raises django.db.DatabaseError when it cannot be written."""
+    record_all([Event(action, outcome, resource, details or {})], actor=actor)
 
-    `details` is a JSON object without values, tokens, keys or anything else a caller sent freely.
-    """
-    AuditEvent.objects.create(
-        created_at=timezone.now(),
-        action=action,
-        outcome=outcome,
-        actor_id=actor.id,
-        actor_type=actor.type,
-        vault_id=resource.vault_id,
-        resource_type=resource.type,
-        resource_id=resource.id,
-        details=details or {},
-        ip_address=actor.address,
-        request_id=actor.request_id,
+
+def record_all(events: Iterable[Event], *, actor: Actor) -> None:
+    """Insert events with one statement; raises django.db.DatabaseError when that fails."""
+    now = timezone.now()
+    AuditEvent.objects.bulk_create(
+        AuditEvent(
+            created_at=now,
+            action=event.action,
+            outcome=event.outcome,
+            actor_id=actor.id,
+            actor_type=actor.type,
+            vault_id=event.resource.vault_id,
+            resource_type=event.resource.type,
+            resource_id=event.resource.id,
+            details=event.details,
+            ip_address=actor.address,
+            request_id=actor.request_id,
+        )
+        for event in events
     )

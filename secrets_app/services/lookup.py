@@ -3,31 +3,43 @@
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from secrets_app.errors import NotFound, SecretsAppError, Unavailable
-from secrets_app.models import SecretVersion
+from secrets_app.errors import NotFound, Unavailable
+from secrets_app.models import Secret, SecretVersion
 from secrets_app.services.access import Caller
-from secrets_app.services.audit import FAILURE, SUCCESS, Resource, record
+from secrets_app.services.attempt import attempt
+from secrets_app.services.audit import SUCCESS, Resource, record
+
+NO_SECRET = "There is no secret at this path."  # noqa: S105
 
 
-def find_current_version(*, vault_id: UUID, path: str) -> SecretVersion:
-    """The latest version at a path, with `secret`, `vault_key` and `created_by`. Raises NotFound."""
-    version = (
-        SecretVersion.objects.select_related("secret", "vault_key", "created_by")
-        .filter(
-            vault_id=vault_id,
-            secret__vault_id=vault_id,
-            secret__path=path,
-            number=F("secret__current_version"),
-        )
-        .first()
-    )
+def find_version(*, vault_id: UUID, path: str, number: int | None) -> SecretVersion:
+    """One version at a path, the latest for None, with `secret`, `vault_key` and `created_by`.
+
+    Raises NotFound.
+    """
+    wanted = F("secret__current_version") if number is None else number
+    version = versions_with_rows(vault_id).filter(secret__path=path, number=wanted).first()
     if version is None:
-        raise NotFound("There is no secret at this path.")
+        raise NotFound(NO_SECRET if number is None else "There is no such version.")
     return version
+
+
+def versions_with_rows(vault_id: UUID) -> QuerySet[SecretVersion]:
+    """Versions of a vault, along with all that is needed to open and to show them."""
+    return SecretVersion.objects.select_related("secret", "vault_key", "created_by").filter(
+        vault_id=vault_id, secret__vault_id=vault_id
+    )
+
+
+def lock_secret(*, vault_id: UUID, path: str) -> Secret:
+    """The path's row, locked until the transaction ends. Raises NotFound when there is none."""
+    secret = Secret.objects.select_for_update().filter(vault_id=vault_id, path=path).first()
+    if secret is None:
+        raise NotFound(NO_SECRET)
+    return secret
 
 
 def check_available(version: SecretVersion, *, now: datetime) -> None:
@@ -44,35 +56,23 @@ def check_available(version: SecretVersion, *, now: datetime) -> None:
         raise Unavailable("used_up")
 
 
-def describe_secret(*, caller: Caller, vault_id: UUID, path: str) -> SecretVersion:
-    """What is known of a secret besides its value; spends no access. Raises NotFound, Unavailable."""
-    try:
-        with transaction.atomic():
-            version = find_current_version(vault_id=vault_id, path=path)
-            check_available(version, now=timezone.now())
-            record(
-                "secret.describe",
-                SUCCESS,
-                actor=caller.actor,
-                resource=Resource("secret", version.secret_id, vault_id),
-                details={"path": path, "version": version.number},
-            )
-    except SecretsAppError as error:
-        record_failure("secret.describe", caller=caller, vault_id=vault_id, path=path, error=error)
-        raise
+def describe_secret(
+    *, caller: Caller, vault_id: UUID, path: str, number: int | None = None
+) -> SecretVersion:
+    """What is known of a version besides its value; spends no access. Raises NotFound, Unavailable."""
+    with attempt("secret.describe", caller=caller, vault_id=vault_id, path=path):
+        version = find_version(vault_id=vault_id, path=path, number=number)
+        check_available(version, now=timezone.now())
+        record_description(caller, version)
     return version
 
 
-def record_failure(
-    action: str, *, caller: Caller, vault_id: UUID, path: str, error: SecretsAppError
-) -> None:
-    """The event of an allowed request that could not be fulfilled, in a transaction of its own."""
-    reason = error.reason if isinstance(error, Unavailable) else type(error).__name__
-    with transaction.atomic():
-        record(
-            action,
-            FAILURE,
-            actor=caller.actor,
-            resource=Resource("secret", None, vault_id),
-            details={"path": path, "reason": reason},
-        )
+def record_description(caller: Caller, version: SecretVersion) -> None:
+    """The event of looking at a version without its value."""
+    record(
+        "secret.describe",
+        SUCCESS,
+        actor=caller.actor,
+        resource=Resource("secret", version.secret_id, version.vault_id),
+        details={"path": version.secret.path, "version": version.number},
+    )

@@ -26,3 +26,13 @@ def active_vault_key(*, vault_id: UUID) -> VaultKey:
         raise CryptoError("The vault has no active key.")
     keyring().prepare(key.wrapped_kek())
     return key
+
+
+def seal_digest(key: VaultKey, digest: bytes, label: bytes) -> bytes:
+    """Encrypt the digest of something secret under a vault's key. Raises OpenError, ProviderError."""
+    return keyring().seal_digest(digest, key.wrapped_kek(), label)
+
+
+def open_digest(key: VaultKey, box: bytes, label: bytes) -> bytes:
+    """The digest that `seal_digest` took. Raises OpenError, ProviderError."""
+    return keyring().open_digest(box, key.wrapped_kek(), label)

@@ -11,11 +11,18 @@ from secrets_app.errors import Conflict, Forbidden, NotFound
 from secrets_app.models import Principal, Vault
 from secrets_app.services.access import Caller
 from secrets_app.services.audit import DENIED, SUCCESS, Actor, Resource, record
+from secrets_app.services.idempotency import Once
 from secrets_app.services.rotation import create_vault_key
 
 
 def create_vault(
-    *, owner_id: UUID, owner_kind: str, name: str, description: str, actor: Actor
+    *,
+    owner_id: UUID,
+    owner_kind: str,
+    name: str,
+    description: str,
+    actor: Actor,
+    once: Once | None = None,
 ) -> Vault:
     """Make a vault with its first key. `name` and `description` are validated already.
 
@@ -40,11 +47,28 @@ def create_vault(
             record(
                 "vault.create", SUCCESS, actor=actor, resource=Resource("vault", vault.id, vault.id)
             )
+            if once is not None:
+                once.complete(vault)
     except IntegrityError:
         if not _has_vault_named(owner_id, name):
             raise
         raise Conflict("You already have a vault of that name.") from None
     return vault
+
+
+def delete_vault(*, caller: Caller, vault_id: UUID) -> None:
+    """Make a vault and all in it unreachable; after the retention window its keys are destroyed.
+
+    The caller is its owner. Raises NotFound.
+    """
+    with transaction.atomic():
+        gone = Vault.objects.filter(pk=vault_id, deleted_at__isnull=True).update(
+            deleted_at=timezone.now()
+        )
+        if not gone:
+            raise NotFound("There is no such vault.")
+        resource = Resource("vault", vault_id, vault_id)
+        record("vault.delete", SUCCESS, actor=caller.actor, resource=resource)
 
 
 def list_vaults(*, caller: Caller) -> QuerySet[Vault]:

@@ -1,18 +1,23 @@
 """Writing a secret: every write is a new version."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
 
+from secrets_app.conf import app_settings
 from secrets_app.crypto.plaintext import Plaintext
-from secrets_app.errors import SecretsAppError
-from secrets_app.models import Secret, SecretVersion
+from secrets_app.models import Secret, SecretVersion, VaultKey
+from secrets_app.services import preconditions
 from secrets_app.services.access import Caller
+from secrets_app.services.attempt import attempt
 from secrets_app.services.audit import SUCCESS, Resource, record
-from secrets_app.services.lookup import record_failure
+from secrets_app.services.idempotency import Once
+from secrets_app.services.preconditions import Precondition
 from secrets_app.services.rotation import active_vault_key
 
 
@@ -28,40 +33,25 @@ class NewVersion:
     max_access_count: int | None = None
 
 
-def write_secret(*, caller: Caller, vault_id: UUID, path: str, new: NewVersion) -> SecretVersion:
+def write_secret(
+    *,
+    caller: Caller,
+    vault_id: UUID,
+    path: str,
+    new: NewVersion,
+    expect: Precondition = preconditions.NONE,
+    once: Once | None = None,
+) -> SecretVersion:
     """Store the next version at a path, reviving a deleted one; the caller is authorised already.
 
     Version numbers of a path are gapless: the secret's row is locked while the next one is taken.
-    Raises OpenError, ProviderError; nothing is stored then.
+    Raises PreconditionFailed, StillRunning, OpenError, ProviderError; nothing is stored then.
     """
-    try:
-        return _store(caller, vault_id, path, new)
-    except SecretsAppError as error:
-        record_failure("secret.write", caller=caller, vault_id=vault_id, path=path, error=error)
-        raise
-
-
-def _store(caller: Caller, vault_id: UUID, path: str, new: NewVersion) -> SecretVersion:
     vault_key = active_vault_key(vault_id=vault_id)
-    with transaction.atomic():
-        secret = _lock_secret(vault_id, path)
-        version = SecretVersion(
-            vault_id=vault_id,
-            secret=secret,
-            number=secret.current_version + 1,
-            vault_key=vault_key,
-            created_by_id=caller.id,
-            type=new.type,
-            value=new.value,
-            metadata=new.metadata,
-            expires_at=new.expires_at,
-            rotation_policy=new.rotation_policy,
-            max_access_count=new.max_access_count,
-        )
-        version.save(force_insert=True)
-        secret.current_version = version.number
-        secret.deleted_at = None
-        secret.save(update_fields=["current_version", "deleted_at"])
+    with attempt("secret.write", caller=caller, vault_id=vault_id, path=path):
+        secret = _lock_or_make(vault_id, path)
+        expect.check(secret)
+        version = add_version(secret, new, vault_key=vault_key, created_by_id=caller.id)
         record(
             "secret.write",
             SUCCESS,
@@ -69,10 +59,57 @@ def _store(caller: Caller, vault_id: UUID, path: str, new: NewVersion) -> Secret
             resource=Resource("secret", secret.id, vault_id),
             details={"path": path, "version": version.number, "type": version.type},
         )
+        if once is not None:
+            once.complete(version)
     return version
 
 
-def _lock_secret(vault_id: UUID, path: str) -> Secret:
+def next_version(
+    secret: Secret, new: NewVersion, *, vault_key: VaultKey, created_by_id: UUID
+) -> SecretVersion:
+    """The version that follows in a locked secret, not saved yet."""
+    return SecretVersion(
+        vault_id=secret.vault_id,
+        secret=secret,
+        number=secret.current_version + 1,
+        vault_key=vault_key,
+        created_by_id=created_by_id,
+        type=new.type,
+        value=new.value,
+        metadata=new.metadata,
+        expires_at=new.expires_at,
+        rotation_policy=new.rotation_policy,
+        max_access_count=new.max_access_count,
+    )
+
+
+def add_version(
+    secret: Secret, new: NewVersion, *, vault_key: VaultKey, created_by_id: UUID
+) -> SecretVersion:
+    """Save the next version of a locked secret and make it the current one."""
+    version = next_version(secret, new, vault_key=vault_key, created_by_id=created_by_id)
+    version.save(force_insert=True)
+    secret.current_version = version.number
+    secret.deleted_at = None
+    secret.save(update_fields=["current_version", "deleted_at"])
+    destroy_oldest([secret])
+    return version
+
+
+def destroy_oldest(secrets: Sequence[Secret]) -> None:
+    """Keep to MAX_VERSIONS: value and metadata of older versions are gone for good."""
+    kept = app_settings.MAX_VERSIONS
+    if not kept or all(secret.current_version <= kept for secret in secrets):
+        return
+    SecretVersion.objects.filter(
+        vault_id=secrets[0].vault_id,
+        secret__in=secrets,
+        number__lte=F("secret__current_version") - kept,
+        destroyed_at__isnull=True,
+    ).update(value=None, metadata=None, rotation_policy=None, destroyed_at=timezone.now())
+
+
+def _lock_or_make(vault_id: UUID, path: str) -> Secret:
     """The path's row, locked until the transaction ends; made when there is none yet."""
     locked = Secret.objects.select_for_update().filter(vault_id=vault_id, path=path)
     secret = locked.first()

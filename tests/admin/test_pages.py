@@ -7,7 +7,7 @@ from django.contrib.admin.sites import site
 from django.test import Client
 from django.urls import reverse
 
-from secrets_app.models import SecretVersion, VaultKey
+from secrets_app.models import IdempotencyKey, SecretVersion, VaultKey
 from tests.cast import Api, allow, body, secret_url
 from vaultsite.accounts.models import User
 
@@ -27,7 +27,8 @@ def operator(db):
 def filled(alice, bob, vault):
     """A row in every table."""
     allow(bob, vault, "a/**", "read")
-    alice.api.put(secret_url(vault), body(CANARY, metadata={"tags": ["x"]}))
+    headers = {"Idempotency-Key": "once"}
+    alice.api.put(secret_url(vault), body(CANARY, metadata={"tags": ["x"]}), headers=headers)
     alice.api.get(secret_url(vault))
     Api(alice.token).delete("/v1/auth/token")
 
@@ -37,7 +38,8 @@ def forbidden():
     sealed = SecretVersion.objects.get().value.envelope
     wrapped = bytes(VaultKey.objects.get().wrapped)
     texts = [CANARY, CANARY.encode().hex(), base64.b64encode(CANARY.encode()).decode()]
-    for raw in (sealed, wrapped):
+    digest = bytes(IdempotencyKey.objects.get().request_digest)
+    for raw in (sealed, wrapped, digest):
         texts += [raw[20:40].hex(), repr(raw[20:40])[2:-1], base64.b64encode(raw[:30]).decode()]
     return texts
 

@@ -381,7 +381,7 @@ def test_a_write_without_an_event_is_no_write(alice, vault, monkeypatch):
         raise DatabaseError("the audit table is not writable")
 
     api = alice.api
-    monkeypatch.setattr(AuditEvent.objects, "create", fail)
+    monkeypatch.setattr(AuditEvent.objects, "bulk_create", fail)
     assert api.put(secret_url(vault), body()).status_code == 500
     assert not Secret.objects.exists()
 

@@ -57,7 +57,7 @@ def test_a_denial_whose_event_cannot_be_written_is_no_quiet_denial(charlie, vaul
         raise OperationalError
 
     with monkeypatch.context() as patch:
-        patch.setattr(AuditEvent.objects, "create", fail)
+        patch.setattr(AuditEvent.objects, "bulk_create", fail)
         with pytest.raises(OperationalError):
             authorize(caller=caller, vault_id=vault.id, path="a", permission=Permission.READ)
     with pytest.raises(Forbidden):

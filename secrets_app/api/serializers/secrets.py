@@ -1,5 +1,6 @@
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from secrets_app.api.serializers.base import SparseSerializer, StrictSerializer
@@ -10,6 +11,9 @@ from secrets_app.api.serializers.fields import (
     PlaintextField,
     SecretTypeField,
 )
+from secrets_app.crypto.plaintext import Plaintext
+from secrets_app.models import SecretVersion
+from secrets_app.services.generate import CHARSETS, DEFAULT_LENGTH, MAX_LENGTH, MIN_LENGTH, Recipe
 from secrets_app.services.write import NewVersion
 
 
@@ -40,15 +44,85 @@ class SecretSerializer(SparseSerializer):
     expires_at = InstantField(required=False)
 
 
-class RevealedSecretSerializer(SecretSerializer):
+@extend_schema_field({"type": "string", "description": "The plaintext, byte for byte."})
+class ValueField(serializers.Field):  # type: ignore[type-arg]
+    """The way out of a plaintext: text in an answer, and nowhere else."""
+
+    def to_representation(self, value: Plaintext) -> str:
+        return value.reveal().decode()
+
+
+class RevealedSecretSerializer(SparseSerializer):
     """A version with its value."""
 
-    value = serializers.SerializerMethodField()
-    created_by = serializers.CharField()
-    rotation_policy = JSONObjectField(required=False)
-    max_access_count = serializers.IntegerField(required=False)
+    id = serializers.UUIDField(source="version.secret_id")
+    path = serializers.CharField(source="version.secret.path")
+    type = serializers.CharField(source="version.type")
+    version = serializers.IntegerField(source="version.number")
+    metadata = JSONObjectField(source="version.metadata", required=False)
+    created_at = InstantField(source="version.created_at")
+    expires_at = InstantField(source="version.expires_at", required=False)
+    value = ValueField()
+    created_by = serializers.CharField(source="version.created_by")
+    rotation_policy = JSONObjectField(source="version.rotation_policy", required=False)
+    max_access_count = serializers.IntegerField(source="version.max_access_count", required=False)
 
-    def get_value(self, instance: Any) -> str:
-        """The plaintext, byte for byte."""
-        text: str = self.context["value"].reveal().decode()
-        return text
+
+class SecretVersionSerializer(SecretSerializer):
+    """A version in a list of versions."""
+
+    is_disabled = serializers.SerializerMethodField()
+
+    def get_is_disabled(self, instance: SecretVersion) -> bool:
+        return instance.disabled_at is not None or instance.destroyed_at is not None
+
+
+class SecretListSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    secrets = SecretSerializer(many=True)
+    next_cursor = serializers.CharField(required=False, help_text="Absent on the last page.")
+
+
+class SecretVersionListSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    versions = SecretVersionSerializer(many=True)
+    next_cursor = serializers.CharField(required=False, help_text="Absent on the last page.")
+
+
+@extend_schema_field(
+    {
+        "type": "integer",
+        "minimum": MIN_LENGTH,
+        "maximum": MAX_LENGTH,
+        "default": DEFAULT_LENGTH,
+    }
+)
+class LengthField(serializers.Field):  # type: ignore[type-arg]
+    default_error_messages = {
+        "invalid": f"A length is a whole number from {MIN_LENGTH} to {MAX_LENGTH}."
+    }
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int or not MIN_LENGTH <= data <= MAX_LENGTH:
+            self.fail("invalid")
+        return data
+
+
+@extend_schema_field({"type": "string", "enum": list(CHARSETS), "default": "hex"})
+class CharsetField(serializers.Field):  # type: ignore[type-arg]
+    default_error_messages = {"invalid": f"Known are: {', '.join(CHARSETS)}."}
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str) or data not in CHARSETS:
+            self.fail("invalid")
+        return data
+
+
+class RotateSerializer(StrictSerializer):
+    """Body of a rotation: how the server draws the new value."""
+
+    length = LengthField(required=False)
+    charset = CharsetField(required=False)
+    type = SecretTypeField(required=False)
+
+    def to_recipe(self) -> Recipe:
+        """The validated body, as the service takes it."""
+        return Recipe(**self.validated_data)

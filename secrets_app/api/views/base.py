@@ -1,5 +1,6 @@
 """What every view of the API has in common. Independent of the host project's DRF settings."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from django.http import HttpRequest
@@ -8,7 +9,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from secrets_app.api.authentication import BearerAuthentication, parse_uuid, request_id
+from secrets_app.api.authentication import (
+    BearerAuthentication,
+    parse_uuid,
+    parse_version_number,
+    request_id,
+)
+from secrets_app.api.headers import canonical_request, parse_idempotency_key
 from secrets_app.api.json import AlwaysJSON, CompactJSONRenderer, StrictJSONParser
 from secrets_app.api.permissions import Access, DeclaredAccess
 from secrets_app.api.problems import problem_response
@@ -17,6 +24,7 @@ from secrets_app.errors import NotFound
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.path import parse_path
 from secrets_app.services.access import Caller
+from secrets_app.services.idempotency import Answer, Once, claim_key
 
 
 class ApiViewSet(ViewSet):
@@ -54,6 +62,8 @@ class ApiViewSet(ViewSet):
             self.kwargs["vault_id"] = parse_uuid(self.kwargs["vault_id"])
         if "path" in self.kwargs:
             self.kwargs["path"] = parse_path(self.kwargs["path"])
+        if "number" in self.kwargs:
+            self.kwargs["number"] = parse_version_number(self.kwargs["number"])
         self.check_permissions(request)
 
     def perform_authentication(self, request: Request) -> None:
@@ -64,6 +74,33 @@ class ApiViewSet(ViewSet):
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
         return Response(status=204)
 
+    def once(
+        self,
+        request: Request,
+        act: Callable[[Once | None], Any],
+        present: Callable[[Any], Answer],
+    ) -> Response:
+        """Carry out `act` and answer with what `present` makes of its result; with an
+        Idempotency-Key, at most once for all repeats of the request."""
+        key = request.headers.get("Idempotency-Key")
+        if key is None:
+            return _response(present(act(None)))
+        once = claim_key(
+            principal_id=self.caller.id,
+            key=parse_idempotency_key(key),
+            request=canonical_request(request),
+            vault_id=self.kwargs.get("vault_id"),
+            present=present,
+        )
+        if isinstance(once, Answer):
+            return _response(once)
+        try:
+            result = act(once)
+        except BaseException:
+            once.release()
+            raise
+        return _response(present(result))
+
     def get_exception_handler(self) -> Any:
         return problem_response
 
@@ -71,6 +108,10 @@ class ApiViewSet(ViewSet):
         if isinstance(exc, MethodNotAllowed):
             exc.allowed_methods = self.allowed_methods  # type: ignore[attr-defined]
         return super().handle_exception(exc)
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, status=answer.status, headers=answer.headers)
 
 
 class UnknownRoute(ApiViewSet):

@@ -4,58 +4,180 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from secrets_app.api.schema import PATH, VAULT_ID, operation, problems
+from secrets_app.api.headers import known_versions, write_precondition
+from secrets_app.api.permissions import Access
+from secrets_app.api.schema import (
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    PATH,
+    VAULT_ID,
+    operation,
+    problems,
+)
+from secrets_app.api.serializers.queries import (
+    CursorField,
+    DeleteQuerySerializer,
+    ListQuerySerializer,
+    query_of,
+)
 from secrets_app.api.serializers.secrets import (
     RevealedSecretSerializer,
+    RotateSerializer,
+    SecretListSerializer,
     SecretSerializer,
     SecretWriteSerializer,
 )
 from secrets_app.api.views.base import ApiViewSet
+from secrets_app.models import SecretVersion
 from secrets_app.policy.decision import Permission
+from secrets_app.services.generate import rotate_secret
+from secrets_app.services.idempotency import Answer
+from secrets_app.services.lifecycle import delete_secret, purge_secret, undelete_secret
+from secrets_app.services.listing import Wanted, list_secrets
 from secrets_app.services.lookup import describe_secret
-from secrets_app.services.reveal import reveal_secret
+from secrets_app.services.reveal import Revealed, reveal_secret
 from secrets_app.services.write import write_secret
+
+NO_STORE = {"Cache-Control": "no-store"}
+_CHANGE_PROBLEMS = (400, 401, 403, 404, 409, 413, 415, 422, 500)
 
 
 class SecretViewSet(ApiViewSet):
     tag = "Secrets"
     access = {
+        "list": Access.VAULT_MEMBER,
         "update": Permission.WRITE,
         "retrieve": Permission.READ,
         "describe": Permission.READ,
+        "destroy": Permission.DELETE,
+        "rotate": Permission.ROTATE,
+        "undelete": Permission.WRITE,
     }
 
     @operation(
+        summary="List secrets",
+        parameters=[VAULT_ID, ListQuerySerializer],
+        responses={200: SecretListSerializer} | problems(400, 401, 403, 404, 500),
+    )
+    def list(self, request: Request, vault_id: UUID) -> Response:
+        """The latest version of each path the caller may read, in the order of paths, no values. A
+        page may be shorter than `limit`, even empty: go on while there is a `next_cursor`."""
+        wanted = Wanted(**query_of(request, ListQuerySerializer))
+        page = list_secrets(caller=self.caller, vault_id=vault_id, wanted=wanted)
+        body: dict[str, Any] = {"secrets": SecretSerializer(page.versions, many=True).data}
+        if page.after is not None:
+            body["next_cursor"] = CursorField.encode(page.after)
+        return Response(body)
+
+    @operation(
         summary="Create or update a secret",
-        parameters=[VAULT_ID, PATH],
+        parameters=[VAULT_ID, PATH, IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY],
         request=SecretWriteSerializer,
-        responses={201: SecretSerializer} | problems(400, 401, 403, 404, 413, 415, 500),
+        responses={201: SecretSerializer} | problems(*_CHANGE_PROBLEMS, 412),
     )
     def update(self, request: Request, vault_id: UUID, path: str) -> Response:
         """Every write is a new version; a deleted path is revived."""
+        expect = write_precondition(request)
         body = SecretWriteSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        version = write_secret(
-            caller=self.caller, vault_id=vault_id, path=path, new=body.to_version()
+        return self.once(
+            request,
+            lambda once: write_secret(
+                caller=self.caller,
+                vault_id=vault_id,
+                path=path,
+                new=body.to_version(),
+                expect=expect,
+                once=once,
+            ),
+            created,
         )
-        return Response(SecretSerializer(version).data, status=201, headers=_etag(version))
 
     @operation(
         summary="Read a secret",
-        parameters=[VAULT_ID, PATH],
-        responses={200: RevealedSecretSerializer} | problems(400, 401, 403, 404, 410, 500),
+        parameters=[VAULT_ID, PATH, IF_NONE_MATCH],
+        responses={200: RevealedSecretSerializer, 304: None}
+        | problems(400, 401, 403, 404, 410, 500),
     )
     def retrieve(self, request: Request, vault_id: UUID, path: str) -> Response:
         """The latest version with its value. Spends one access where they are counted."""
-        revealed = reveal_secret(caller=self.caller, vault_id=vault_id, path=path)
-        body = RevealedSecretSerializer(revealed.version, context={"value": revealed.value}).data
-        return Response(body, headers=_etag(revealed.version) | {"Cache-Control": "no-store"})
+        revealed = reveal_secret(
+            caller=self.caller, vault_id=vault_id, path=path, is_known=known_versions(request)
+        )
+        return show(revealed)
 
     def describe(self, request: Request, vault_id: UUID, path: str) -> Response:
         """HEAD: whether GET would answer. Reveals nothing and spends no access."""
         version = describe_secret(caller=self.caller, vault_id=vault_id, path=path)
-        return Response(SecretSerializer(version).data, headers=_etag(version))
+        return Response(SecretSerializer(version).data, headers=etag(version))
+
+    @operation(
+        summary="Delete a secret",
+        parameters=[VAULT_ID, PATH, DeleteQuerySerializer],
+        request=None,
+        responses={204: None} | problems(400, 401, 403, 404, 500),
+    )
+    def destroy(self, request: Request, vault_id: UUID, path: str) -> Response:
+        """All versions become unavailable, and can be brought back within the retention window. With
+        `purge=true` they are destroyed at once, for good."""
+        purge = query_of(request, DeleteQuerySerializer).get("purge") == "true"
+        end = purge_secret if purge else delete_secret
+        end(caller=self.caller, vault_id=vault_id, path=path)
+        return Response(status=204)
+
+    @operation(
+        summary="Let the server draw a new value",
+        parameters=[VAULT_ID, PATH, IDEMPOTENCY_KEY],
+        request=RotateSerializer,
+        responses={201: SecretSerializer} | problems(*_CHANGE_PROBLEMS),
+    )
+    def rotate(self, request: Request, vault_id: UUID, path: str) -> Response:
+        """A new version of an existing secret, its value drawn at random. Type, metadata and rotation
+        policy stay; expiry and access count are unset."""
+        body = RotateSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        return self.once(
+            request,
+            lambda once: rotate_secret(
+                caller=self.caller,
+                vault_id=vault_id,
+                path=path,
+                recipe=body.to_recipe(),
+                once=once,
+            ),
+            created,
+        )
+
+    @operation(
+        summary="Bring a deleted secret back",
+        parameters=[VAULT_ID, PATH, IDEMPOTENCY_KEY],
+        request=None,
+        responses={200: SecretSerializer} | problems(400, 401, 403, 404, 409, 410, 422, 500),
+    )
+    def undelete(self, request: Request, vault_id: UUID, path: str) -> Response:
+        """With all its versions, within the retention window."""
+        return self.once(
+            request,
+            lambda once: undelete_secret(
+                caller=self.caller, vault_id=vault_id, path=path, once=once
+            ),
+            lambda version: Answer(200, SecretSerializer(version).data, etag(version)),
+        )
 
 
-def _etag(version: Any) -> dict[str, str]:
+def created(version: SecretVersion) -> Answer:
+    """The answer to a write: no value."""
+    return Answer(201, SecretSerializer(version).data, etag(version))
+
+
+def show(revealed: Revealed) -> Response:
+    """The answer to a read; 304 when the caller has this version already."""
+    headers = etag(revealed.version) | NO_STORE
+    if revealed.value is None:
+        return Response(status=304, headers=headers)
+    return Response(RevealedSecretSerializer(revealed).data, headers=headers)
+
+
+def etag(version: SecretVersion) -> dict[str, str]:
     return {"ETag": f'"{version.number}"'}

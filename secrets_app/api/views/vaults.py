@@ -4,14 +4,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from secrets_app.api.permissions import Access
-from secrets_app.api.schema import VAULT_ID, operation, problems
+from secrets_app.api.schema import IDEMPOTENCY_KEY, VAULT_ID, operation, problems
 from secrets_app.api.serializers.vaults import (
     VaultCreateSerializer,
     VaultListSerializer,
     VaultSerializer,
 )
 from secrets_app.api.views.base import ApiViewSet
-from secrets_app.services.vaults import create_vault, get_vault, list_vaults
+from secrets_app.services.idempotency import Answer
+from secrets_app.services.vaults import create_vault, delete_vault, get_vault, list_vaults
 
 
 class VaultViewSet(ApiViewSet):
@@ -20,22 +21,31 @@ class VaultViewSet(ApiViewSet):
         "create": Access.SIGNED_IN,
         "list": Access.SIGNED_IN,
         "retrieve": Access.VAULT_MEMBER,
+        "destroy": Access.VAULT_OWNER,
     }
 
     @operation(
         summary="Create a vault",
         request=VaultCreateSerializer,
-        responses={201: VaultSerializer} | problems(400, 401, 403, 409, 413, 415, 500),
+        parameters=[IDEMPOTENCY_KEY],
+        responses={201: VaultSerializer} | problems(400, 401, 403, 409, 413, 415, 422, 500),
     )
     def create(self, request: Request) -> Response:
         """The caller becomes its owner. An owner's vault names differ in more than case."""
         body = VaultCreateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         caller = self.caller
-        vault = create_vault(
-            owner_id=caller.id, owner_kind=caller.kind, actor=caller.actor, **body.validated_data
+        return self.once(
+            request,
+            lambda once: create_vault(
+                owner_id=caller.id,
+                owner_kind=caller.kind,
+                actor=caller.actor,
+                once=once,
+                **body.validated_data,
+            ),
+            lambda vault: Answer(201, VaultSerializer(vault).data),
         )
-        return Response(VaultSerializer(vault).data, status=201)
 
     @operation(
         summary="List vaults",
@@ -54,3 +64,14 @@ class VaultViewSet(ApiViewSet):
     def retrieve(self, request: Request, vault_id: UUID) -> Response:
         """For its owner and whoever has a policy in it."""
         return Response(VaultSerializer(get_vault(vault_id=vault_id)).data)
+
+    @operation(
+        summary="Delete a vault",
+        parameters=[VAULT_ID],
+        request=None,
+        responses={204: None} | problems(400, 401, 403, 404, 500),
+    )
+    def destroy(self, request: Request, vault_id: UUID) -> Response:
+        """With all in it. After the retention window its keys are destroyed."""
+        delete_vault(caller=self.caller, vault_id=vault_id)
+        return Response(status=204)

@@ -1,0 +1,39 @@
+"""Destroy for good what was deleted longer ago than DELETED_RETENTION_DAYS. Safe to repeat."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+from rich.console import Console
+from rich.progress import Progress
+
+from secrets_app.services.purge import count_purgeable, purge_deleted
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--dry-run", action="store_true", help="only say what would be destroyed"
+        )
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now = timezone.now()
+        counted = count_purgeable(now=now)
+        if options["dry_run"]:
+            self._say(asdict(counted), "would destroy", options["json"])
+            return
+        with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+            task = bar.add_task("secrets", total=counted.secrets)
+            purged = purge_deleted(now=now, on_progress=lambda n: bar.advance(task, n))
+        self._say(asdict(purged), "destroyed", options["json"])
+
+    def _say(self, counts: dict[str, int], verb: str, as_json: bool) -> None:
+        text = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in counts.items())
+        self.stdout.write(json.dumps(counts) if as_json else f"{verb}: {text}")

@@ -1,0 +1,40 @@
+"""First answers to requests that carried an Idempotency-Key, kept so that a repeat gets them again."""
+
+from uuid import uuid4
+
+from django.db import models
+from django.utils import timezone
+
+from secrets_app.models.ids import uuid7
+from secrets_app.models.principal import Principal
+from secrets_app.models.vault import VaultKey
+
+
+class IdempotencyKey(models.Model):
+    """One key of one principal. Holds no value: the answer has none, and the request is a digest,
+    sealed under `vault_key` where the request may hold a value (a bare one could be guessed)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    principal = models.ForeignKey(
+        Principal, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    key_digest = models.CharField(max_length=64, editable=False)
+    request_digest = models.BinaryField(editable=False)
+    vault_key = models.ForeignKey(VaultKey, on_delete=models.CASCADE, null=True, related_name="+")
+    # Who is carrying the request out; another takes over when the first is not heard of any more.
+    claim = models.UUIDField(default=uuid4, editable=False)
+    claimed_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.JSONField(null=True)
+    headers = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="idempotencykey_unique", fields=["principal", "key_digest"]
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)

@@ -1,0 +1,93 @@
+"""What one caller may do with many paths of a vault: the same rules as `decide`, asked many times.
+
+Everything that does not depend on the path (permission, expiry, conditions) is judged once. What
+remains are patterns, and from the allowing ones follows where in the order of paths to look at all.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from secrets_app.policy.decision import Effect, Permission, Rule, holds
+from secrets_app.policy.pattern import matches
+
+# Sorts after every character a path can have.
+_AFTER = "\x7f"
+# … and before every one (NUL would do too, but PostgreSQL does not take it).
+_NEXT = "\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class PathRange:
+    """Paths from `first` (inclusive) to `end` (exclusive), compared by their bytes."""
+
+    first: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """`None` as `allows` means the vault's owner: everything, whatever `denies` says."""
+
+    allows: tuple[str, ...] | None
+    denies: tuple[str, ...]
+
+    def covers(self, path: str) -> bool:
+        """Whether `decide` would allow this valid path."""
+        if self.allows is None:
+            return True
+        if any(matches(pattern, path) for pattern in self.denies):
+            return False
+        return any(matches(pattern, path) for pattern in self.allows)
+
+    def ranges(self, prefix: str) -> list[PathRange]:
+        """Ranges outside of which nothing is covered, sorted, apart from each other, in `prefix`."""
+        whole = PathRange(prefix, prefix + _AFTER)
+        if self.allows is None:
+            return [whole]
+        found = sorted(
+            (r for pattern in self.allows for r in _ranges_of(pattern)),
+            key=lambda r: (r.first, r.end),
+        )
+        merged: list[PathRange] = []
+        for each in found:
+            first, end = max(each.first, whole.first), min(each.end, whole.end)
+            if first >= end:
+                continue
+            if merged and first <= merged[-1].end:
+                merged[-1] = PathRange(merged[-1].first, max(merged[-1].end, end))
+            else:
+                merged.append(PathRange(first, end))
+        return merged
+
+
+def scope_of(
+    *,
+    is_owner: bool,
+    rules: Iterable[Rule],
+    permission: Permission,
+    address: str | None,
+    now: datetime,
+) -> Scope:
+    """Judge all that does not depend on the path."""
+    if is_owner:
+        return Scope(None, ())
+    held = [r for r in rules if holds(r, permission=permission, address=address, now=now)]
+    return Scope(
+        allows=tuple(rule.pattern for rule in held if rule.effect == Effect.ALLOW),
+        denies=tuple(rule.pattern for rule in held if rule.effect != Effect.ALLOW),
+    )
+
+
+def _ranges_of(pattern: str) -> list[PathRange]:
+    """One or two ranges that hold everything the pattern matches."""
+    segments = pattern.split("/")
+    wild = next((n for n, segment in enumerate(segments) if segment.startswith("*")), None)
+    if wild is None:
+        return [PathRange(pattern, pattern + _NEXT)]
+    literal = "/".join(segments[:wild])
+    if not literal:
+        return [PathRange("", _AFTER)]
+    below = PathRange(literal + "/", literal + "/" + _AFTER)
+    # `a/**` covers `a` as well, and between `a` and `a/` sorts `a-b`, which it does not cover.
+    return [PathRange(literal, literal + _NEXT), below]

@@ -1,0 +1,32 @@
+"""What every change and read of a secret has around it: a transaction, and an event when it fails."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from django.db import transaction
+
+from secrets_app.errors import SecretsAppError, Unavailable
+from secrets_app.services.access import Caller
+from secrets_app.services.audit import FAILURE, Resource, record
+
+
+@contextmanager
+def attempt(
+    action: str, *, caller: Caller, vault_id: UUID, path: str | None = None
+) -> Iterator[None]:
+    """A transaction. When an exception of ours ends it, that leaves an event in one of its own."""
+    try:
+        with transaction.atomic():
+            yield
+    except SecretsAppError as error:
+        reason = error.reason if isinstance(error, Unavailable) else type(error).__name__
+        with transaction.atomic():
+            record(
+                action,
+                FAILURE,
+                actor=caller.actor,
+                resource=Resource("secret", None, vault_id),
+                details={"reason": reason} | ({} if path is None else {"path": path}),
+            )
+        raise

@@ -1,0 +1,108 @@
+"""Reading many secrets at once, in a fixed number of database round trips."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from secrets_app.errors import CryptoError, Forbidden, NotFound, SecretsAppError, Unavailable
+from secrets_app.models import SecretVersion
+from secrets_app.policy.decision import Permission
+from secrets_app.policy.scope import scope_of
+from secrets_app.services.access import Caller, vault_of
+from secrets_app.services.audit import DENIED, FAILURE, SUCCESS, Event, Resource, record_all
+from secrets_app.services.lookup import NO_SECRET, check_available, versions_with_rows
+from secrets_app.services.reveal import Revealed, open_version
+
+MAX_ITEMS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why one path of a batch was not revealed."""
+
+    path: str
+    error: SecretsAppError
+
+
+def reveal_many(
+    *, caller: Caller, vault_id: UUID, paths: Sequence[str]
+) -> list[Revealed | Refused]:
+    """Open the latest version at each of up to 200 different valid paths, in their order.
+
+    Each path is judged by itself, has an event of its own, and spends an access of its own; one
+    that is refused does not keep the others back. Raises NotFound for the vault.
+    """
+    vault = vault_of(caller, vault_id)
+    scope = scope_of(
+        is_owner=vault.is_owner,
+        rules=vault.rules,
+        permission=Permission.READ,
+        address=caller.actor.address,
+        now=timezone.now(),
+    )
+    allowed = [path for path in paths if scope.covers(path)]
+    with transaction.atomic():
+        found = _lock_and_find(vault_id, allowed)
+        results = [
+            _open_one(path, found.get(path))
+            if path in found or scope.covers(path)
+            else Refused(path, Forbidden())
+            for path in paths
+        ]
+        _spend(results)
+        record_all((_event(vault_id, result) for result in results), actor=caller.actor)
+    return results
+
+
+def _lock_and_find(vault_id: UUID, paths: Sequence[str]) -> dict[str, SecretVersion]:
+    """Current versions by path. Those whose accesses are counted stay locked till the commit, in the
+    order of their ids, so that no two batches wait for each other."""
+    current = versions_with_rows(vault_id).filter(
+        secret__path__in=paths, number=F("secret__current_version")
+    )
+    found = {version.secret.path: version for version in current}
+    counted = [v.pk for v in found.values() if v.max_access_count is not None]
+    if counted:
+        locked = SecretVersion.objects.select_for_update().filter(pk__in=counted).order_by("pk")
+        counts = dict(locked.values_list("pk", "access_count"))
+        for version in found.values():
+            version.access_count = counts.get(version.pk, version.access_count)
+    return found
+
+
+def _open_one(path: str, version: SecretVersion | None) -> Revealed | Refused:
+    try:
+        if version is None:
+            raise NotFound(NO_SECRET)
+        check_available(version, now=timezone.now())
+        return Revealed(version, open_version(version))
+    except (NotFound, Unavailable, CryptoError) as error:
+        return Refused(path, error)
+
+
+def _spend(results: Sequence[Revealed | Refused]) -> None:
+    """Count the accesses; the rows are locked and were found to have one left."""
+    spent = [
+        result.version.pk
+        for result in results
+        if isinstance(result, Revealed) and result.version.max_access_count is not None
+    ]
+    if spent:
+        SecretVersion.objects.filter(pk__in=spent).update(access_count=F("access_count") + 1)
+
+
+def _event(vault_id: UUID, result: Revealed | Refused) -> Event:
+    if isinstance(result, Revealed):
+        version = result.version
+        resource = Resource("secret", version.secret_id, vault_id)
+        details = {"path": version.secret.path, "version": version.number}
+        return Event("secret.read", SUCCESS, resource, details)
+    error = result.error
+    outcome = DENIED if isinstance(error, Forbidden) else FAILURE
+    reason = error.reason if isinstance(error, Unavailable) else type(error).__name__
+    details = {"path": result.path, "reason": reason}
+    return Event("secret.read", outcome, Resource("secret", None, vault_id), details)

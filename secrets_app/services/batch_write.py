@@ -1,0 +1,98 @@
+"""Writing many secrets at once, all or nothing, in a fixed number of database round trips."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from secrets_app.errors import Forbidden
+from secrets_app.models import Secret, SecretVersion
+from secrets_app.policy.decision import Permission
+from secrets_app.policy.scope import scope_of
+from secrets_app.services.access import Caller, vault_of
+from secrets_app.services.attempt import attempt
+from secrets_app.services.audit import DENIED, SUCCESS, Event, Resource, record_all
+from secrets_app.services.idempotency import Once
+from secrets_app.services.preconditions import Precondition
+from secrets_app.services.rotation import active_vault_key
+from secrets_app.services.write import NewVersion, destroy_oldest, next_version
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    path: str
+    new: NewVersion
+    expect: Precondition
+
+
+def authorize_many(*, caller: Caller, vault_id: UUID, paths: Sequence[str]) -> None:
+    """Let pass who may write every one of the paths.
+
+    Raises NotFound for the vault, Forbidden with an event for each path that was denied.
+    """
+    vault = vault_of(caller, vault_id)
+    scope = scope_of(
+        is_owner=vault.is_owner,
+        rules=vault.rules,
+        permission=Permission.WRITE,
+        address=caller.actor.address,
+        now=timezone.now(),
+    )
+    denied = [path for path in paths if not scope.covers(path)]
+    if not denied:
+        return
+    resource = Resource("secret", None, vault_id)
+    with transaction.atomic():
+        events = (
+            Event("secret.write", DENIED, resource, {"path": path, "permission": "write"})
+            for path in denied
+        )
+        record_all(events, actor=caller.actor)
+    raise Forbidden
+
+
+def write_many(
+    *, caller: Caller, vault_id: UUID, items: Sequence[BatchItem], once: Once | None = None
+) -> list[SecretVersion]:
+    """Store the next version at each of up to 200 different paths; the caller is authorised already.
+
+    Raises PreconditionFailed, StillRunning, OpenError, ProviderError; nothing at all is stored then.
+    """
+    vault_key = active_vault_key(vault_id=vault_id)
+    with attempt("secret.write", caller=caller, vault_id=vault_id):
+        secrets = _lock_or_make_all(vault_id, [item.path for item in items])
+        for item in items:
+            item.expect.check(secrets[item.path])
+        versions = [
+            next_version(secrets[item.path], item.new, vault_key=vault_key, created_by_id=caller.id)
+            for item in items
+        ]
+        SecretVersion.objects.bulk_create(versions)
+        for version in versions:
+            version.secret.current_version = version.number
+            version.secret.deleted_at = None
+        Secret.objects.bulk_update(secrets.values(), ["current_version", "deleted_at"])
+        destroy_oldest(list(secrets.values()))
+        record_all((_event(version) for version in versions), actor=caller.actor)
+        if once is not None:
+            once.complete(versions)
+    return versions
+
+
+def _lock_or_make_all(vault_id: UUID, paths: Sequence[str]) -> dict[str, Secret]:
+    """The rows of the paths, locked in the order of paths, so that no two batches wait for each
+    other; made where there are none yet."""
+    ordered = sorted(paths)
+    rows = Secret.objects.select_for_update().filter(vault_id=vault_id, path__in=ordered)
+    Secret.objects.bulk_create(
+        [Secret(vault_id=vault_id, path=path) for path in ordered], ignore_conflicts=True
+    )
+    return {secret.path: secret for secret in rows.order_by("path")}
+
+
+def _event(version: SecretVersion) -> Event:
+    details = {"path": version.secret.path, "version": version.number, "type": version.type}
+    resource = Resource("secret", version.secret_id, version.vault_id)
+    return Event("secret.write", SUCCESS, resource, details)

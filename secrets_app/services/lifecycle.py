@@ -1,0 +1,88 @@
+"""The end of a secret, and the way back: delete, undelete, purge, disable a version."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.utils import timezone
+
+from secrets_app.conf import app_settings
+from secrets_app.errors import Conflict, NotFound, Unavailable
+from secrets_app.models import Secret, SecretVersion
+from secrets_app.services.access import Caller, require_owner
+from secrets_app.services.attempt import attempt
+from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.idempotency import Once
+from secrets_app.services.lookup import NO_SECRET, find_version, lock_secret
+
+
+def delete_secret(*, caller: Caller, vault_id: UUID, path: str) -> None:
+    """Make all versions unavailable; `undelete_secret` brings them back for a while.
+
+    Raises NotFound when there is no secret, or it is deleted already.
+    """
+    with attempt("secret.delete", caller=caller, vault_id=vault_id, path=path):
+        secret = lock_secret(vault_id=vault_id, path=path)
+        if secret.deleted_at is not None:
+            raise NotFound(NO_SECRET)
+        secret.deleted_at = timezone.now()
+        secret.save(update_fields=["deleted_at"])
+        _record("secret.delete", caller, secret)
+
+
+def undelete_secret(
+    *, caller: Caller, vault_id: UUID, path: str, once: Once | None = None
+) -> SecretVersion:
+    """Bring a deleted secret back with all its versions; returns the latest.
+
+    Raises NotFound, Conflict when it is not deleted, Unavailable after the retention window.
+    """
+    with attempt("secret.undelete", caller=caller, vault_id=vault_id, path=path):
+        secret = lock_secret(vault_id=vault_id, path=path)
+        if secret.deleted_at is None:
+            raise Conflict("The secret is not deleted.")
+        kept_for = timedelta(days=app_settings.DELETED_RETENTION_DAYS)
+        if secret.deleted_at <= timezone.now() - kept_for:
+            raise Unavailable("deleted")
+        secret.deleted_at = None
+        secret.save(update_fields=["deleted_at"])
+        version = find_version(vault_id=vault_id, path=path, number=None)
+        _record("secret.undelete", caller, secret)
+        if once is not None:
+            once.complete(version)
+    return version
+
+
+def purge_secret(*, caller: Caller, vault_id: UUID, path: str) -> None:
+    """Destroy a secret, deleted or not, with all its versions, for good. For the vault's owner.
+
+    Raises Forbidden, NotFound.
+    """
+    require_owner(caller=caller, vault_id=vault_id, action="secret.purge", path=path)
+    with attempt("secret.purge", caller=caller, vault_id=vault_id, path=path):
+        secret = lock_secret(vault_id=vault_id, path=path)
+        SecretVersion.objects.filter(vault_id=vault_id, secret=secret).delete()
+        _record("secret.purge", caller, secret)
+        secret.delete()
+
+
+def disable_version(
+    *, caller: Caller, vault_id: UUID, path: str, number: int, once: Once | None = None
+) -> None:
+    """Make one version unreadable; doing it twice is no error. Raises NotFound."""
+    with attempt("secret.disable", caller=caller, vault_id=vault_id, path=path):
+        secret = lock_secret(vault_id=vault_id, path=path)
+        if secret.deleted_at is not None:
+            raise NotFound(NO_SECRET)
+        version = find_version(vault_id=vault_id, path=path, number=number)
+        if version.disabled_at is None:
+            version.disabled_at = timezone.now()
+            version.save(update_fields=["disabled_at"])
+        _record("secret.disable", caller, secret, number)
+        if once is not None:
+            once.complete(None)
+
+
+def _record(action: str, caller: Caller, secret: Secret, number: int | None = None) -> None:
+    details = {"path": secret.path} | ({} if number is None else {"version": number})
+    resource = Resource("secret", secret.id, secret.vault_id)
+    record(action, SUCCESS, actor=caller.actor, resource=resource, details=details)

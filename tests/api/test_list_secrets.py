@@ -1,0 +1,223 @@
+import base64
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+
+from secrets_app.models import AuditEvent, Secret
+from tests.cast import allow, body, deny, secret_url, vault_of
+
+
+def list_url(vault, **query):
+    text = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in query.items())
+    return f"/v1/vaults/{vault.id}/secrets" + (f"?{text}" if text else "")
+
+
+def paths(person, vault, **query):
+    response = person.api.get(list_url(vault, **query))
+    assert response.status_code == 200, response.content
+    return [secret["path"] for secret in response.json()["secrets"]]
+
+
+def all_pages(person, vault, **query):
+    found, pages = [], 0
+    while True:
+        answer = person.api.get(list_url(vault, **query)).json()
+        found += [secret["path"] for secret in answer["secrets"]]
+        pages += 1
+        if "next_cursor" not in answer:
+            return found, pages
+        query["cursor"] = answer["next_cursor"]
+
+
+PATHS = ["B", "a", "a-b", "a/b", "a/b/c", "a/c", "a_b", "api-keys/openai", "b", "z/z/z"]
+
+
+@pytest.fixture
+def filled(alice, vault):
+    items = [{"path": path} | body(f"value of {path}") for path in reversed(PATHS)]
+    url = f"/v1/vaults/{vault.id}/secrets:batchWrite"
+    assert alice.api.post(url, {"secrets": items}).status_code == 201
+    return vault
+
+
+def test_the_owner_sees_every_path_in_byte_order_and_no_value(alice, filled):
+    answer = alice.api.get(list_url(filled)).json()
+    assert [secret["path"] for secret in answer["secrets"]] == sorted(PATHS)
+    assert all("value" not in secret for secret in answer["secrets"])
+    assert "next_cursor" not in answer
+    assert AuditEvent.objects.get(action="secret.list").details == {"prefix": "", "count": 10}
+
+
+def test_the_latest_version_of_each_path_is_shown(alice, vault):
+    alice.api.put(secret_url(vault, "a"), body("one", metadata={"n": 1}))
+    alice.api.put(secret_url(vault, "a"), body("two", metadata={"n": 2}))
+    (only,) = alice.api.get(list_url(vault)).json()["secrets"]
+    assert (only["version"], only["metadata"]) == (2, {"n": 2})
+
+
+def test_deleted_secrets_are_not_listed(alice, filled):
+    alice.api.delete(secret_url(filled, "a/b"))
+    assert "a/b" not in paths(alice, filled)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [
+        ("a", ["a", "a-b", "a/b", "a/b/c", "a/c", "a_b", "api-keys/openai"]),
+        ("a/", ["a/b", "a/b/c", "a/c"]),
+        ("a/b", ["a/b", "a/b/c"]),
+        ("api", ["api-keys/openai"]),
+        ("api-keys/openai", ["api-keys/openai"]),
+        ("B", ["B"]),
+        ("c", []),
+    ],
+)
+def test_a_prefix_is_the_start_of_a_path(alice, filled, prefix, expected):
+    assert paths(alice, filled, prefix=prefix) == expected
+
+
+def test_only_what_the_caller_may_read_is_listed(alice, bob, charlie, filled):
+    allow(bob, filled, "a/**", "read")
+    deny(bob, filled, "a/b/**", "read")
+    allow(bob, filled, "z/z/z", "write")
+    assert paths(bob, filled) == ["a", "a/c"]
+    assert paths(bob, filled, prefix="a/b") == []
+    assert paths(bob, filled, prefix="a/") == ["a/c"]
+    assert charlie.api.get(list_url(filled)).status_code == 403
+
+
+@pytest.mark.parametrize("pattern", ["*", "**/b", "*/*", "a/*", "**", "b"])
+def test_the_list_agrees_with_what_can_be_read(bob, filled, pattern):
+    allow(bob, filled, pattern, "read")
+    readable = [p for p in sorted(PATHS) if bob.api.get(secret_url(filled, p)).status_code == 200]
+    assert paths(bob, filled) == readable
+    assert readable
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 9, 10, 11])
+def test_pages_give_each_path_once_and_in_order(alice, filled, limit):
+    found, pages = all_pages(alice, filled, limit=limit)
+    assert found == sorted(PATHS)
+    assert pages == -(-len(PATHS) // limit)
+
+
+def test_pages_of_a_caller_with_scattered_policies_give_each_path_once(bob, filled):
+    for pattern in ("a/*", "z/**", "B", "**/openai", "a"):
+        allow(bob, filled, pattern, "read")
+    found, _ = all_pages(bob, filled, limit=1)
+    assert found == ["B", "a", "a/b", "a/c", "api-keys/openai", "z/z/z"]
+
+
+def test_a_page_goes_on_after_a_path_that_was_deleted_meanwhile(alice, filled):
+    first = alice.api.get(list_url(filled, limit=3)).json()
+    alice.api.delete(secret_url(filled, first["secrets"][-1]["path"]))
+    rest = paths(alice, filled, cursor=first["next_cursor"])
+    assert [s["path"] for s in first["secrets"]] + rest == sorted(PATHS)
+
+
+def test_a_cursor_tells_no_path_not_even_of_what_is_hidden(bob, filled):
+    """With a budget of few rows a page may end at a path the caller may not read."""
+    allow(bob, filled, "**", "read")
+    deny(bob, filled, "a/**", "read")
+    answer = bob.api.get(list_url(filled, limit=1)).json()
+    raw = base64.urlsafe_b64decode(answer["next_cursor"] + "==")
+    assert len(raw) == 16
+    assert not any(path.encode() in raw for path in PATHS)
+
+
+def test_a_cursor_of_another_vault_is_refused(alice, bob, filled):
+    cursor = alice.api.get(list_url(filled, limit=1)).json()["next_cursor"]
+    other = vault_of(bob, "other")
+    assert bob.api.get(list_url(other, cursor=cursor)).status_code == 400
+    unknown = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+    assert alice.api.get(list_url(filled, cursor=unknown)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": 0},
+        {"limit": -1},
+        {"limit": 1001},
+        {"limit": "9" * 100},
+        {"limit": "1e2"},
+        {"limit": ""},
+        {"cursor": "x"},
+        {"cursor": "é"},
+        {"prefix": "a//"},
+        {"prefix": "/a"},
+        {"prefix": "a.."},
+        {"prefix": "a%"},
+        {"prefix": "a*"},
+        {"prefix": "a\0"},
+        {"prefix": "a" * 513},
+        {"type": "generic"},
+        {"expires_before": "tomorrow"},
+        {"tag": "\0"},
+        {"sort": "path"},
+    ],
+)
+def test_a_bad_parameter_is_400_and_named(alice, filled, query):
+    response = alice.api.get(list_url(filled, **query))
+    assert response.status_code == 400
+    assert list(response.json()["errors"]) == list(query)
+
+
+def test_a_doubled_parameter_is_400(alice, filled):
+    assert alice.api.get(list_url(filled) + "?prefix=a&prefix=b").status_code == 400
+
+
+def test_filters_narrow_the_list(alice, vault):
+    api = alice.api
+    api.put(secret_url(vault, "a"), body(metadata={"tags": ["prod", "db"]}))
+    api.put(secret_url(vault, "b"), body(metadata={"tags": "prod"}))
+    api.put(secret_url(vault, "c"), body(expires_at="2030-01-01T00:00:00Z") | {"type": "note"})
+    api.put(secret_url(vault, "d"), body(expires_at="2031-01-01T00:00:00Z"))
+    assert paths(alice, vault, tag="prod") == ["a"]
+    assert paths(alice, vault, type="note") == ["c"]
+    assert paths(alice, vault, expires_before="2030-01-01T00:00:00Z") == []
+    assert paths(alice, vault, expires_before="2030-01-01T00:00:01Z") == ["c"]
+    assert paths(alice, vault, expires_before="2040-01-01T00:00:00+01:00") == ["c", "d"]
+    assert paths(alice, vault, expires_before="2040-01-01T00:00:00Z", type="password") == ["d"]
+
+
+def test_a_page_reads_a_bounded_number_of_rows(alice, bob, vault):
+    """Three thousand secrets, of which Bob may read the last: no page looks at many rows."""
+    from secrets_app.services.access import identify
+    from secrets_app.services.listing import Wanted, list_secrets
+
+    alice.api.put(secret_url(vault, "z/last"), body())
+    template = Secret.objects.get()
+    version = template.versions.get()
+    secrets = [Secret(vault=vault, path=f"a/{n:04}", current_version=1) for n in range(3000)]
+    Secret.objects.bulk_create(secrets)
+    copies = []
+    for secret in secrets:
+        copy = type(version)(
+            vault_id=vault.id,
+            secret=secret,
+            number=1,
+            type="note",
+            value=version.value,
+            vault_key_id=version.vault_key_id,
+            created_by_id=version.created_by_id,
+        )
+        copies.append(copy)
+    type(version).objects.bulk_create(copies)
+
+    def look(wanted):
+        caller = identify(bearer=bob.token, vault_id=vault.id, address=None, request_id=uuid4())
+        return list_secrets(caller=caller, vault_id=vault.id, wanted=wanted)
+
+    allow(bob, vault, "z/**", "read")
+    page = look(Wanted(limit=10))
+    assert ([v.secret.path for v in page.versions], page.looked_at) == (["z/last"], 1)
+    allow(bob, vault, "**/last", "read")
+    page = look(Wanted(limit=10))
+    assert page.versions == []
+    assert page.looked_at == 40
+    assert page.after is not None
+    found, pages = all_pages(bob, vault, limit=1000)
+    assert found == ["z/last"]
+    assert pages == 1

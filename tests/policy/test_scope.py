@@ -1,0 +1,60 @@
+from datetime import UTC, datetime
+from itertools import pairwise
+from uuid import UUID
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secrets_app.policy.decision import Permission, Rule, decide
+from secrets_app.policy.scope import PathRange, scope_of
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+ASK = {"permission": Permission.LIST, "address": "192.0.2.7", "now": NOW}
+
+segments = st.sampled_from(["a", "b", "a-b", "A", "a_"])
+paths = st.lists(segments, min_size=1, max_size=4).map("/".join)
+patterns = st.lists(st.one_of(segments, st.sampled_from(["*", "**"])), min_size=1, max_size=4)
+rules = st.builds(
+    Rule,
+    policy_id=st.just(UUID(int=0)),
+    pattern=patterns.map("/".join),
+    permissions=st.sampled_from([("read",), ("write",), ("read", "write")]),
+    effect=st.sampled_from(["allow", "allow", "deny", "odd"]),
+    conditions=st.sampled_from([None, None, {}, {"ip_allowlist": ["198.51.100.0/24"]}, "broken"]),
+    expires_at=st.sampled_from([None, None, NOW, datetime(2027, 1, 1, tzinfo=UTC)]),
+)
+prefixes = st.sampled_from(["", "a", "a/", "a-", "a/b", "b", "A", "zz"])
+
+
+@settings(max_examples=1500)
+@given(st.lists(rules, max_size=6), st.lists(paths, max_size=8), prefixes, st.booleans())
+def test_a_scope_agrees_with_decisions_and_its_ranges_miss_nothing(
+    rule_list, path_list, prefix, is_owner
+):
+    scope = scope_of(is_owner=is_owner, rules=rule_list, **ASK)
+    ranges = scope.ranges(prefix)
+    for path in path_list:
+        allowed = decide(is_owner=is_owner, rules=rule_list, path=path, **ASK).allowed
+        assert scope.covers(path) is allowed
+        inside = any(r.first <= path < r.end for r in ranges)
+        if allowed and path.startswith(prefix):
+            assert inside
+        if inside:
+            assert path.startswith(prefix)
+
+
+@settings(max_examples=500)
+@given(st.lists(rules, max_size=6), prefixes)
+def test_ranges_are_sorted_and_apart(rule_list, prefix):
+    ranges = scope_of(is_owner=False, rules=rule_list, **ASK).ranges(prefix)
+    assert all(r.first < r.end for r in ranges)
+    assert all(one.end < other.first for one, other in pairwise(ranges))
+
+
+def test_a_literal_beginning_narrows_where_to_look():
+    rule = Rule(UUID(int=0), "team/app/**", ("read",), "allow", None, None)
+    ranges = scope_of(is_owner=False, rules=[rule], **ASK).ranges("")
+    assert ranges == [
+        PathRange("team/app", "team/app\x01"),
+        PathRange("team/app/", "team/app/\x7f"),
+    ]
