@@ -24,7 +24,9 @@ def test_a_deleted_secret_is_gone_with_all_its_versions(alice, vault, written):
     for number in (1, 2):
         url = f"/v1/vaults/{vault.id}/secret-version/api-keys/openai/{number}"
         assert alice.api.get(url).status_code == 410
-    assert alice.api.get(f"/v1/vaults/{vault.id}/secret-versions/api-keys/openai").status_code == 404
+    assert (
+        alice.api.get(f"/v1/vaults/{vault.id}/secret-versions/api-keys/openai").status_code == 404
+    )
     assert AuditEvent.objects.get(action="secret.delete").outcome == "success"
 
 

@@ -58,7 +58,9 @@ def test_what_is_not_there_is_404(alice, vault, three):
     assert alice.api.post(disable_url(vault, 4)).status_code == 404
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "01", "1.0", "x", "", "2147483648", "9" * 50, "%31%0A"])
+@pytest.mark.parametrize(
+    "number", ["0", "-1", "01", "1.0", "x", "", "2147483648", "9" * 50, "%31%0A"]
+)
 def test_a_malformed_number_is_400(alice, vault, three, number):
     assert alice.api.get(version_url(vault, number)).status_code == 400
     assert alice.api.post(disable_url(vault, number)).status_code == 400

@@ -1,0 +1,216 @@
+import hashlib
+import json
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from secrets_app.models import IdempotencyKey, Secret, SecretVersion, Vault
+from secrets_app.services.idempotency import CLAIM_LASTS, KEPT_FOR, Once, forget_old_keys
+from tests.api.test_concurrency import all_at_once
+from tests.cast import Api, allow, body, secret_url
+
+
+def put(api, vault, value="x", key="k1", path="a", **fields):
+    return api.put(secret_url(vault, path), body(value, **fields), headers={"Idempotency-Key": key})
+
+
+def test_a_repeat_gets_the_first_answer_and_does_nothing(alice, vault):
+    first = put(alice.api, vault)
+    put(alice.api, vault, "other", key="k2")
+    again = put(alice.api, vault)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert again["ETag"] == first["ETag"] == '"1"'
+    assert SecretVersion.objects.count() == 2
+
+
+def test_the_order_and_spacing_of_a_body_make_no_other_body(alice, vault):
+    headers = {"Idempotency-Key": "k"}
+    url = secret_url(vault)
+    one = alice.api.put(url, '{"type":"note","value":"x"}', headers=headers)
+    two = alice.api.put(url, '{ "value": "\\u0078", "type": "note" }', headers=headers)
+    assert one.json() == two.json()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda api, vault: put(api, vault, "another value"),
+        lambda api, vault: put(api, vault, metadata={"a": 1}),
+        lambda api, vault: put(api, vault, path="b"),
+        lambda api, vault: api.post("/v1/vaults", {"name": "x"}, headers={"Idempotency-Key": "k1"}),
+    ],
+)
+def test_the_same_key_for_another_request_is_422(alice, vault, other):
+    put(alice.api, vault)
+    response = other(alice.api, vault)
+    assert response.status_code == 422
+    assert response["Content-Type"] == "application/problem+json"
+    assert SecretVersion.objects.count() == 1
+    assert Vault.objects.count() == 1
+
+
+def test_keys_belong_to_their_principal(alice, bob, vault):
+    allow(bob, vault, "**", "write")
+    assert put(alice.api, vault, "one").json()["version"] == 1
+    assert put(bob.api, vault, "two").json()["version"] == 2
+
+
+def test_a_repeat_is_judged_anew(alice, bob, vault):
+    policy = allow(bob, vault, "**", "write")
+    api = bob.api
+    assert put(api, vault).status_code == 201
+    policy.delete()
+    assert put(api, vault).status_code == 403
+
+
+def test_a_failure_is_not_kept(alice, vault):
+    assert put(alice.api, vault, max_access_count=0).status_code == 400
+    headers = {"Idempotency-Key": "k", "If-Match": '"1"'}
+    assert alice.api.put(secret_url(vault), body(), headers=headers).status_code == 412
+    put(alice.api, vault, key="k0", path="api-keys/openai")
+    assert alice.api.put(secret_url(vault), body(), headers=headers).status_code == 201
+
+
+def test_a_crash_inside_leaves_the_key_free(alice, vault, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OperationalError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("secrets_app.crypto.keyring.Keyring.seal", fail)
+        assert put(alice.api, vault).status_code == 500
+    assert not IdempotencyKey.objects.exists()
+    assert put(alice.api, vault).status_code == 201
+
+
+def test_a_client_whose_connection_broke_after_the_commit_finds_the_answer(
+    alice, vault, monkeypatch
+):
+    """The answer is made, committed and lost on the way: the retry of the client is harmless."""
+
+    def lose(answer):
+        raise ConnectionResetError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("secrets_app.api.views.base._response", lose)
+        assert put(alice.api, vault).status_code == 500
+    assert put(alice.api, vault).json()["version"] == 1
+    assert SecretVersion.objects.count() == 1
+
+
+def test_while_the_first_is_running_a_repeat_is_409_with_a_time_to_come_back(
+    alice, vault, monkeypatch
+):
+    inner = []
+    api = alice.api
+    complete = Once.complete
+
+    def repeat_meanwhile(self, result):
+        if not inner:
+            inner.append(put(Api(api.bearer), vault))
+        complete(self, result)
+
+    monkeypatch.setattr(Once, "complete", repeat_meanwhile)
+    assert put(api, vault).status_code == 201
+    assert inner[0].status_code == 409
+    assert inner[0]["Retry-After"] == "1"
+    assert SecretVersion.objects.count() == 1
+
+
+def test_a_request_that_died_midway_is_carried_out_by_a_later_repeat(alice, vault):
+    put(alice.api, vault, key="k2")
+    IdempotencyKey.objects.update(status=None, body=None, claimed_at=timezone.now())
+    assert put(alice.api, vault, key="k2").status_code == 409
+    IdempotencyKey.objects.update(claimed_at=timezone.now() - CLAIM_LASTS)
+    assert put(alice.api, vault, key="k2").json()["version"] == 2
+
+
+def test_one_that_was_overtaken_changes_nothing_any_more(alice, vault, monkeypatch):
+    complete = Once.complete
+    overtaken = []
+
+    def overtake(self, result):
+        if not overtaken:
+            overtaken.append(True)
+            IdempotencyKey.objects.update(claim="00000000-0000-4000-8000-000000000000")
+        complete(self, result)
+
+    monkeypatch.setattr(Once, "complete", overtake)
+    assert put(alice.api, vault).status_code == 409
+    assert not SecretVersion.objects.exists()
+
+
+def test_a_key_is_forgotten_after_a_day(alice, vault):
+    put(alice.api, vault)
+    old = timezone.now() - KEPT_FOR
+    IdempotencyKey.objects.update(created_at=old + timedelta(seconds=30))
+    assert put(alice.api, vault).json()["version"] == 1
+    IdempotencyKey.objects.update(created_at=old)
+    assert put(alice.api, vault, "another value").json()["version"] == 2
+    IdempotencyKey.objects.update(created_at=old)
+    assert forget_old_keys() == 1
+
+
+def test_nothing_that_is_kept_tells_the_value(alice, vault):
+    put(alice.api, vault, "hunter2")
+    kept = IdempotencyKey.objects.get()
+    assert "hunter2" not in json.dumps(kept.body)
+    # A bare digest of a short value could be guessed: it is sealed under the vault's key.
+    request = ["PUT", secret_url(vault, "a"), None, None, body("hunter2")]
+    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).digest()
+    assert digest not in bytes(kept.request_digest)
+    assert len(bytes(kept.request_digest)) == 32 + 28
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "é", "x" * 256, "a\tb"])
+def test_a_malformed_key_is_400(alice, vault, key):
+    response = put(alice.api, vault, key=key)
+    assert response.status_code == 400
+    assert not Secret.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "key", ["x" * 255, "8e03978e-40d5-43dd-bc93-6894a57f9324", '"quoted"', "1"]
+)
+def test_any_visible_text_is_a_key(alice, vault, key):
+    assert put(alice.api, vault, key=key).status_code == 201
+    assert put(alice.api, vault, key=key).json()["version"] == 1
+
+
+def test_every_post_that_changes_something_takes_a_key(alice, vault):
+    headers = {"Idempotency-Key": "same"}
+    put(alice.api, vault, key="first")
+    base = f"/v1/vaults/{vault.id}"
+    cases = [
+        ("/v1/vaults", {"name": "made once"}),
+        (f"{base}/secret-rotate/a", {}),
+        (f"{base}/secret-version-disable/a/1", None),
+        (f"{base}/secrets:batchWrite", {"secrets": [{"path": "b"} | body()]}),
+    ]
+    for number, (url, content) in enumerate(cases):
+        headers = {"Idempotency-Key": f"case-{number}"}
+        one = alice.api.post(url, content, headers=headers)
+        two = alice.api.post(url, content, headers=headers)
+        assert one.status_code == two.status_code, url
+        assert one.content == two.content, url
+    alice.api.delete(secret_url(vault, "a"))
+    headers = {"Idempotency-Key": "undelete"}
+    one = alice.api.post(f"{base}/secret-undelete/a", headers=headers)
+    two = alice.api.post(f"{base}/secret-undelete/a", headers=headers)
+    assert (one.status_code, two.status_code) == (200, 200)
+    assert Vault.objects.filter(name="made once").count() == 1
+    assert SecretVersion.objects.filter(secret__path="b").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_repeats_at_once_one_writes_and_the_others_wait_or_see_its_answer(alice, vault):
+    token = alice.token
+    answers = all_at_once(lambda _: put(Api(token), vault), 16)
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    written = [answer for answer in answers if answer.status_code == 201]
+    assert written
+    assert {answer.json()["version"] for answer in written} == {1}
+    assert SecretVersion.objects.count() == 1
+    assert put(alice.api, vault).json() == written[0].json()
