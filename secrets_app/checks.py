@@ -12,7 +12,7 @@ from django.db import DatabaseError, connections, router
 
 from secrets_app.conf import AppSettings, app_settings
 from secrets_app.crypto.keyring import Keyring
-from secrets_app.errors import ConfigurationError, OpenError, ProviderError
+from secrets_app.errors import ConfigurationError, OpenError, ProviderError, UnknownRootKey
 from secrets_app.keys import keyring
 from secrets_app.services.signing_keys import key_set
 
@@ -124,10 +124,10 @@ def _unopenable(ring: Keyring) -> list[CheckMessage]:
             ring.check_kek(sample.wrapped_kek())
         except OpenError:
             detail = f"The root key {root_key_id} does not open the vault keys wrapped under it."
-        except ProviderError as error:
-            if error.detail == ProviderError.detail:
-                continue
+        except UnknownRootKey as error:
             detail = error.detail
+        except ProviderError:
+            continue  # it cannot be asked now; that is for the health check
         else:
             continue
         problems.append(

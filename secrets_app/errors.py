@@ -19,12 +19,14 @@ SecretsAppError
     ├── EnvelopeError           the stored bytes are not an envelope
     ├── OpenError               authentication failed: wrong key, wrong context or altered bytes
     └── ProviderError           the key provider said no
+        ├── UnknownRootKey      no configured root key is the one that wrapped this
         └── ProviderUnavailable it cannot be reached now; trying again later may help
 
 No message ever repeats a submitted value, a path, a token or a key.
 """
 
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 
 class SecretsAppError(Exception):
@@ -47,8 +49,9 @@ class Unauthenticated(SecretsAppError):
 
     detail = "A valid Bearer token or API key is required."
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, principal_id: UUID | None = None) -> None:
         self.reason = reason
+        self.principal_id = principal_id
         super().__init__()
 
 
@@ -144,6 +147,14 @@ class OpenError(CryptoError):
 
 class ProviderError(CryptoError):
     detail = "The key provider refused the operation."
+
+
+class UnknownRootKey(ProviderError):
+    def __init__(self, root_key_id: str) -> None:
+        super().__init__(
+            f"No configured root key is {root_key_id}. Add the key that wrapped the stored vault keys"
+            " to ROOT_KEY_URLS."
+        )
 
 
 class ProviderUnavailable(ProviderError):

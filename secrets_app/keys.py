@@ -38,9 +38,9 @@ def _provider(url: str) -> KeyProvider:
         from secrets_app.providers import local
 
         return local.from_environment(rest)
+    # It may be a key that was put in the place of its URL, so it is not shown.
     raise ConfigurationError(
-        f"ROOT_KEY_URLS names an unknown kind of key provider, {scheme[:20]!a}."
-        " Known are file:/path and env:NAME."
+        "ROOT_KEY_URLS has an entry of an unknown kind. Known are file:/path and env:NAME."
     )
 
 

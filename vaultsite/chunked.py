@@ -1,7 +1,6 @@
 """Bodies sent in chunks (RFC 9112, 7.1). Django reads only as far as Content-Length says, so a
 chunked body would look empty to it."""
 
-import io
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,9 +8,10 @@ WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 class WithChunkedBodies:
-    """WSGI middleware that gives a chunked body a length, reading one byte past `limit` at most.
+    """WSGI middleware that lets a chunked body be read up to its end, `limit` bytes at most.
 
-    What is longer than `limit` bytes is refused further on, for its length.
+    Nothing is read here: the length it claims is a bound that Django takes for the real one, and a
+    reader stops at the end of the stream. The API's parser refuses what reaches its own bound.
     """
 
     def __init__(self, application: WSGIApplication, *, limit: int) -> None:
@@ -21,7 +21,5 @@ class WithChunkedBodies:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         encoding = environ.get("HTTP_TRANSFER_ENCODING", "")
         if encoding.lower() == "chunked" and not environ.get("CONTENT_LENGTH"):
-            body = environ["wsgi.input"].read(self._limit + 1)
-            environ["wsgi.input"] = io.BytesIO(body)
-            environ["CONTENT_LENGTH"] = str(len(body))
+            environ["CONTENT_LENGTH"] = str(self._limit)
         return self._application(environ, start_response)

@@ -10,8 +10,11 @@ The folder is 0700 and every file 0600. A production installation has no such fo
 environment instead (docs/operations.md).
 """
 
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from secrets_app.crypto.signing import generate_signing_key_pem
@@ -35,21 +38,30 @@ def path() -> Path:
 def create() -> None:
     """Make the folder and what is missing in it. Existing files are left as they are.
 
-    A lost root key is not replaced where a database is: a new key could not open what is stored.
+    A lost root key is not replaced where data may be: a new key could not open what is stored.
+    Exits with a message when the folder is somebody else's.
     """
     home = path()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    home.chmod(0o700)
     os.umask(0o077)
-    is_new = not any(
-        (home / name).exists() for name in ("vaultsite.env", "db.sqlite3", "demo.json")
-    )
-    if is_new:
-        write_private(home / "root.key", generate_root_key_text().encode())
-    write_private(home / "jwt.pem", generate_signing_key_pem())
-    write_private(
-        home / "vaultsite.env", _ENV.format(secret_key=secrets.token_urlsafe(50)).encode()
-    )
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    held = {entry.name for entry in home.iterdir()} - {".lock"}
+    if held and not held & {"vaultsite.env", "root.key", "jwt.pem", "db.sqlite3"}:
+        raise SystemExit(f"{home} holds other files. Set VAULTSITE_HOME to a folder of its own.")
+    home.chmod(0o700)
+    with locked():
+        if not any((home / name).exists() for name in ("vaultsite.env", "db.sqlite3")):
+            write_private(home / "root.key", generate_root_key_text().encode())
+        write_private(home / "jwt.pem", generate_signing_key_pem())
+        env = _ENV.format(secret_key=secrets.token_urlsafe(50))
+        write_private(home / "vaultsite.env", env.encode())
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Keep other quickstarts in the same folder waiting."""
+    with (path() / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_private(file: Path, content: bytes, *, replace: bool = False) -> None:

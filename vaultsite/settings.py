@@ -165,7 +165,12 @@ SECRETS_APP = {
     "MAX_VERSIONS": _whole("MAX_VERSIONS", 0),
     "EXTRA_SECRET_TYPES": env.list("EXTRA_SECRET_TYPES", default=[]),
 }
-REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
+REST_FRAMEWORK = {
+    # The app's views bring their own; a view that forgets to is shut, and takes no password.
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Vaultsite",
     "DESCRIPTION": "A self-hosted secrets manager.",
@@ -186,5 +191,9 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO").upper()},
     # Its warnings hold request paths, and paths name secrets. API views log their own errors.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        # Would log whatever host name a stranger sends, with a traceback.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
 }

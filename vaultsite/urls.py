@@ -1,10 +1,19 @@
 from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularSwaggerSplitView
+from rest_framework.permissions import AllowAny
 
 urlpatterns = [
     path("", include("secrets_app.api.urls")),
-    path("docs", SpectacularSwaggerSplitView.as_view(url_name="secrets_app:openapi"), name="docs"),
+    path(
+        "docs",
+        SpectacularSwaggerSplitView.as_view(
+            url_name="secrets_app:openapi",
+            authentication_classes=(),
+            permission_classes=(AllowAny,),
+        ),
+        name="docs",
+    ),
     path("admin/", admin.site.urls),
 ]
 

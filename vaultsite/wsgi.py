@@ -23,4 +23,4 @@ if _problems:
 from secrets_app.api.json import max_body_bytes  # noqa: E402  (needs Django to be set up)
 from vaultsite.chunked import WithChunkedBodies  # noqa: E402
 
-application = WithChunkedBodies(_django, limit=max_body_bytes())
+application = WithChunkedBodies(_django, limit=max_body_bytes() + 1)

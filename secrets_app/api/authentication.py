@@ -1,6 +1,7 @@
 """`Authorization: Bearer <JWT or personal API key>` → a Caller as `request.user`."""
 
 import re
+from ipaddress import ip_address
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -54,8 +55,11 @@ def parse_version_number(raw: str) -> int:
 
 
 def client_address(request: Request) -> str | None:
-    """The peer of the socket; None for a Unix socket."""
-    return request.META.get("REMOTE_ADDR") or None
+    """The peer of the socket; None where it has no address, as a Unix socket."""
+    try:
+        return str(ip_address(request.META.get("REMOTE_ADDR", "")))
+    except ValueError:
+        return None
 
 
 def request_id(request: Request) -> UUID:

@@ -30,9 +30,12 @@ class StrictJSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        limit = max_body_bytes()
-        declared = (parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0"
-        if declared.isdecimal() and int(declared[:20]) > limit:
+        context = parser_context or {}
+        limit = getattr(context["view"], "max_body_bytes", None) or max_body_bytes()
+        meta = context["request"].META
+        declared = meta.get("CONTENT_LENGTH") or "0"
+        is_chunked = "HTTP_TRANSFER_ENCODING" in meta  # then what is declared is only a bound
+        if not is_chunked and declared.isdecimal() and int(declared[:20]) > limit:
             raise TooLarge("The body", limit)
         raw = stream.read(limit + 1)
         if len(raw) > limit:

@@ -14,7 +14,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
-from rest_framework.exceptions import APIException, MethodNotAllowed, Throttled, ValidationError
+from rest_framework.exceptions import APIException, Throttled, ValidationError
 from rest_framework.response import Response
 
 from secrets_app import errors
@@ -104,7 +104,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def _outside_a_view(request: HttpRequest, status: int) -> HttpResponse | None:
     """A problem document for what failed before an API view was reached; None elsewhere."""
-    if not request.path_info.startswith(("/v1/", "/.well-known/")):
+    if request.path_info != "/v1" and not request.path_info.startswith(("/v1/", "/.well-known/")):
         return None
     body = problem_body(status, detail=_DETAIL[status], request_id=uuid4())
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE)
@@ -145,8 +145,6 @@ def _headers(exc: Exception, status: int) -> dict[str, str]:
     wait = getattr(exc, "wait", None) if isinstance(exc, Throttled) else None
     if wait is not None:
         headers["Retry-After"] = str(max(1, math.ceil(wait)))
-    if isinstance(exc, MethodNotAllowed):
-        headers["Allow"] = ", ".join(getattr(exc, "allowed_methods", ()))
     return headers
 
 

@@ -17,7 +17,7 @@ _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 class ProblemSerializer(serializers.Serializer):  # type: ignore[type-arg]
     """A problem document (RFC 9457)."""
 
-    type = serializers.CharField(help_text="`about:blank` unless the detail page says otherwise.")
+    type = serializers.CharField(help_text="`about:blank`.")
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField()

@@ -7,7 +7,7 @@ from secrets_app.api.views.auth import AuthViewSet, WellKnownViewSet
 from secrets_app.api.views.base import UnknownRoute
 from secrets_app.api.views.batches import BatchViewSet
 from secrets_app.api.views.health import HealthViewSet
-from secrets_app.api.views.openapi import OpenApiView
+from secrets_app.api.views.openapi import OpenApiViewSet
 from secrets_app.api.views.secrets import SecretViewSet
 from secrets_app.api.views.vaults import VaultViewSet
 from secrets_app.api.views.versions import VersionViewSet
@@ -51,7 +51,7 @@ secrets = SecretRouter(trailing_slash=False)
 secrets.register(rf"{_VAULT}/secrets", SecretViewSet, basename="secret")
 
 v1 = [
-    path("openapi.json", OpenApiView.as_view(), name="openapi"),
+    path("openapi.json", OpenApiViewSet.as_view({"get": "document"}), name="openapi"),
     path("health", HealthViewSet.as_view({"get": "service"}), name="health"),
     path(
         "auth/token",

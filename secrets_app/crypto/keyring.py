@@ -16,7 +16,7 @@ from secrets_app.crypto.context import EncryptionContext, WrappedKek, digest_aad
 from secrets_app.crypto.envelope import Envelope
 from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.crypto.provider import KeyProvider
-from secrets_app.errors import ConfigurationError, OpenError, ProviderError
+from secrets_app.errors import ConfigurationError, OpenError, UnknownRootKey
 
 _CACHED_KEKS = 4096
 
@@ -114,9 +114,16 @@ class Keyring:
         with self._lock:
             self._keks[cache_key] = (now + self._kek_cache_ttl, cipher)
             self._keks.move_to_end(cache_key)
-            while len(self._keks) > _CACHED_KEKS:
-                self._keks.popitem(last=False)
+            self._forget_old(now)
         return cipher
+
+    def _forget_old(self, now: float) -> None:
+        """Drop what has expired, oldest first, and what is too much."""
+        while self._keks:
+            expires_at, _ = next(iter(self._keks.values()))
+            if expires_at > now and len(self._keks) <= _CACHED_KEKS:
+                return
+            self._keks.popitem(last=False)
 
     def _wrap_kek(self, key: bytes, vault_id: UUID, version: int) -> WrappedKek:
         provider = self._providers[0]
@@ -143,10 +150,7 @@ class Keyring:
         for provider in self._providers:
             if root_key_id in provider.key_ids:
                 return provider
-        raise ProviderError(
-            f"No configured root key is {root_key_id}. Add the key that wrapped the stored vault keys"
-            " to ROOT_KEY_URLS."
-        )
+        raise UnknownRootKey(root_key_id)
 
 
 def _binding(aad: bytes) -> bytes:

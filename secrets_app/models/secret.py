@@ -10,6 +10,7 @@ from django.utils import timezone
 from secrets_app.crypto.context import EncryptionContext
 from secrets_app.fields import EncryptedField
 from secrets_app.models.ids import uuid7
+from secrets_app.models.json_text import JSONTextField
 from secrets_app.models.principal import Principal
 from secrets_app.models.vault import Vault, VaultKey
 from secrets_app.policy.path import MAX_PATH_CHARS
@@ -70,9 +71,9 @@ class SecretVersion(models.Model):
     # Null once the version is destroyed.
     value = EncryptedField(null=True)
     vault_key = models.ForeignKey(VaultKey, on_delete=models.PROTECT, related_name="versions")
-    metadata = models.JSONField(null=True, blank=True)
+    metadata = JSONTextField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
-    rotation_policy = models.JSONField(null=True, blank=True)
+    rotation_policy = JSONTextField(null=True, blank=True)
     max_access_count = models.PositiveIntegerField(null=True, blank=True)
     access_count = models.PositiveIntegerField(default=0)
     created_by = models.ForeignKey(

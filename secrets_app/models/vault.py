@@ -11,12 +11,13 @@ from secrets_app.models.principal import Principal
 
 
 class Vault(models.Model):
-    """`name_key` is the name as it is compared: one owner has no two names that differ in case only."""
+    """`name_key` is a digest of the name as it is compared: one owner has no two names that look alike
+    but for their case."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     owner = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="vaults")
     name = models.CharField(max_length=255)
-    name_key = models.CharField(max_length=1024, editable=False)
+    name_key = models.CharField(max_length=64, editable=False)
     description = models.TextField(blank=True)
     created_by = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)

@@ -1,7 +1,7 @@
 """Who may do what: pure rules from (owner, policies, path, permission, address, time) to a Decision.
 
 Default deny. The vault's owner may do everything in it. Otherwise an explicit deny beats every
-allow, and an allow is needed. Where a policy's conditions cannot be judged, it counts against the
+allow, and an allow is needed. Where a policy cannot be understood or judged, it counts against the
 caller: such an allow does not apply, such a deny does.
 """
 
@@ -47,11 +47,11 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A policy row, as far as a decision needs it. `conditions` is the JSON form or None."""
+    """A policy row, as far as a decision needs it: `permissions` and `conditions` in their JSON form."""
 
     policy_id: UUID
     pattern: str
-    permissions: tuple[str, ...]
+    permissions: object
     effect: str
     conditions: object
     expires_at: datetime | None
@@ -96,6 +96,10 @@ def holds(rule: Rule, *, permission: Permission, address: str | None, now: datet
     """Whether a rule concerns this request, its path aside."""
     if rule.expires_at is not None and rule.expires_at <= now:
         return False
+    if not isinstance(rule.permissions, (list, tuple)) or not all(
+        isinstance(granted, str) for granted in rule.permissions
+    ):
+        return rule.effect != Effect.ALLOW
     if not any(permission in GRANTABLE.get(granted, ()) for granted in rule.permissions):
         return False
     if rule.conditions is None:

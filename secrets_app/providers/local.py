@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -45,9 +46,7 @@ def from_file(path: str) -> LocalProvider:
     """Read the key file. Raises ConfigurationError that says what to do; never shows content."""
     file = Path(path)
     if not file.is_absolute():
-        raise ConfigurationError(
-            f"The root key file must be named by an absolute path, not {path!r}."
-        )
+        raise ConfigurationError("ROOT_KEY_URLS must name a root key file by an absolute path.")
     try:
         with file.open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
@@ -66,6 +65,8 @@ def from_file(path: str) -> LocalProvider:
 
 def from_environment(name: str) -> LocalProvider:
     """Read the variable. Raises ConfigurationError that says what to do; never shows content."""
+    if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name) is None:
+        raise ConfigurationError("ROOT_KEY_URLS has an env: entry that is not a variable's name.")
     raw = os.environ.get(name)
     if raw is None:
         raise ConfigurationError(

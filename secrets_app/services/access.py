@@ -24,9 +24,9 @@ from django.utils import timezone
 
 from secrets_app.errors import Forbidden, NotFound, Unauthenticated
 from secrets_app.models import Principal, RevokedToken, Vault
-from secrets_app.policy.decision import Decision, Permission, Rule, decide
+from secrets_app.policy.decision import Decision, Effect, Permission, Rule, decide
 from secrets_app.services.api_keys import USER_KEY_PREFIX, digest_api_key
-from secrets_app.services.audit import DENIED, Actor, Resource, record
+from secrets_app.services.audit import DENIED, FAILURE, Actor, Resource, record
 from secrets_app.services.tokens import Claims, read_token
 
 
@@ -53,15 +53,26 @@ class Caller:
     vault: VaultAccess | None
     is_authenticated = True
 
-    @property
-    def is_user(self) -> bool:
-        return self.kind == Principal.Kind.USER
-
 
 def identify(
     *, bearer: str, vault_id: UUID | None, address: str | None, request_id: UUID
 ) -> Caller:
-    """Tell who holds this token or personal API key. Raises Unauthenticated."""
+    """Tell who holds this token or personal API key.
+
+    Raises Unauthenticated, the same for every reason, with an audit event.
+    """
+    anonymous = Actor(None, "anonymous", address, request_id)
+    try:
+        return _identify(bearer, vault_id, anonymous)
+    except Unauthenticated as refusal:
+        with transaction.atomic():
+            details = {"method": "bearer", "reason": refusal.reason}
+            resource = Resource("principal", refusal.principal_id)
+            record("auth.failure", FAILURE, actor=anonymous, resource=resource, details=details)
+        raise
+
+
+def _identify(bearer: str, vault_id: UUID | None, anonymous: Actor) -> Caller:
     if bearer.startswith(USER_KEY_PREFIX):
         claims = None
         who = Q(api_keys__digest=digest_api_key(bearer), kind=Principal.Kind.USER)
@@ -74,12 +85,14 @@ def identify(
     if not rows:
         raise Unauthenticated("unknown_principal")
     row = rows[0]
-    _check_credential(row, claims, timezone.now())
+    refusal = _refusal(row, claims, timezone.now())
+    if refusal is not None:
+        raise Unauthenticated(refusal, principal_id=row["pk"])
     vault = None
     if vault_id is not None and row["vault_owner"] is not None:
         rules = tuple(_rule(r) for r in rows if r["rule__id"] is not None)
         vault = VaultAccess(vault_id, row["vault_owner"] == row["pk"], rules)
-    actor = Actor(row["pk"], row["kind"], address, request_id)
+    actor = Actor(row["pk"], row["kind"], anonymous.address, anonymous.request_id)
     return Caller(id=row["pk"], kind=row["kind"], actor=actor, claims=claims, vault=vault)
 
 
@@ -106,10 +119,16 @@ def authorize(*, caller: Caller, vault_id: UUID, path: str, permission: Permissi
 
 
 def authorize_member(*, caller: Caller, vault_id: UUID) -> None:
-    """Let pass the vault's owner and whoever has a policy in it. Raises NotFound, Forbidden."""
+    """Let pass the vault's owner and whoever a policy allows something in it.
+
+    Raises NotFound, Forbidden with an audit event.
+    """
     vault = vault_of(caller, vault_id)
     now = timezone.now()
-    if vault.is_owner or any(r.expires_at is None or r.expires_at > now for r in vault.rules):
+    if vault.is_owner or any(
+        rule.effect == Effect.ALLOW and (rule.expires_at is None or rule.expires_at > now)
+        for rule in vault.rules
+    ):
         return
     deny(caller, "vault.read", Resource("vault", vault_id, vault_id), {"reason": "not_a_member"})
 
@@ -177,29 +196,29 @@ def _load(who: Q, key_condition: Q, claims: Claims | None, vault_id: UUID | None
     )
 
 
-def _check_credential(row: dict[str, Any], claims: Claims | None, now: datetime) -> None:
+def _refusal(row: dict[str, Any], claims: Claims | None, now: datetime) -> str | None:
+    """Why a well-formed credential of a known principal is refused; None when it holds."""
     if not row["is_active"] or row["user_is_active"] is False:
-        raise Unauthenticated("inactive")
+        return "inactive"
     if row["expires_at"] is not None and row["expires_at"] <= now:
-        raise Unauthenticated("expired_principal")
+        return "expired_principal"
     if claims is not None:
         if row["revoked"] or row["token_generation"] != claims.generation:
-            raise Unauthenticated("revoked_token")
-        if claims.expires_at <= now:
-            raise Unauthenticated("expired_token")
+            return "revoked_token"
         if claims.api_key_id is None:
-            return
+            return None
     if row["key__id"] is None or row["key__revoked_at"] is not None:
-        raise Unauthenticated("revoked_key")
+        return "revoked_key"
     if row["key__expires_at"] is not None and row["key__expires_at"] <= now:
-        raise Unauthenticated("expired_key")
+        return "expired_key"
+    return None
 
 
 def _rule(row: dict[str, Any]) -> Rule:
     return Rule(
         policy_id=row["rule__id"],
         pattern=row["rule__pattern"],
-        permissions=tuple(row["rule__permissions"]),
+        permissions=row["rule__permissions"],
         effect=row["rule__effect"],
         conditions=row["rule__conditions"],
         expires_at=row["rule__expires_at"],

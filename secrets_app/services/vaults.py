@@ -1,5 +1,6 @@
 """Vaults: create, list, look at."""
 
+import hashlib
 import unicodedata
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from secrets_app.errors import Conflict, Forbidden, NotFound
-from secrets_app.models import Principal, Vault
+from secrets_app.models import Policy, Principal, Vault
 from secrets_app.services.access import Caller
 from secrets_app.services.audit import DENIED, SUCCESS, Actor, Resource, record
 from secrets_app.services.idempotency import Once
@@ -40,7 +41,7 @@ def create_vault(
                 owner_id=owner_id,
                 created_by_id=owner_id,
                 name=name,
-                name_key=comparable_name(name),
+                name_key=name_key(name),
                 description=description,
             )
             create_vault_key(vault=vault, version=1)
@@ -72,13 +73,14 @@ def delete_vault(*, caller: Caller, vault_id: UUID) -> None:
 
 
 def list_vaults(*, caller: Caller) -> QuerySet[Vault]:
-    """The vaults the caller owns or has a policy in that has not expired, by name."""
+    """The vaults the caller owns or is allowed something in by a policy, by name."""
     live_policy = Q(policies__expires_at__isnull=True) | Q(policies__expires_at__gt=timezone.now())
-    mine = Q(owner_id=caller.id) | (Q(policies__principal_id=caller.id) & live_policy)
+    member = Q(policies__principal_id=caller.id, policies__effect=Policy.Effect.ALLOW)
+    mine = Q(owner_id=caller.id) | (member & live_policy)
     return (
         Vault.objects.filter(mine, deleted_at__isnull=True)
         .select_related("created_by")
-        .order_by("name_key", "id")
+        .order_by("name", "id")
         .distinct()
     )
 
@@ -95,12 +97,17 @@ def get_vault(*, vault_id: UUID) -> Vault:
     return vault
 
 
-def comparable_name(name: str) -> str:
-    """The form in which names are compared: case and Unicode spelling make no difference."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+def name_key(name: str) -> str:
+    """What names are compared by: case, Unicode spelling and invisible characters make no difference.
+
+    A digest, since folding can make a name many times longer.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    seen = "".join(c for c in folded if unicodedata.category(c) not in ("Cf", "Mn"))
+    return hashlib.sha256((seen or folded).encode()).hexdigest()
 
 
 def _has_vault_named(owner_id: UUID, name: str) -> bool:
     return Vault.objects.filter(
-        owner_id=owner_id, name_key=comparable_name(name), deleted_at__isnull=True
+        owner_id=owner_id, name_key=name_key(name), deleted_at__isnull=True
     ).exists()

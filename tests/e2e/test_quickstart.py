@@ -1,5 +1,6 @@
 """What a newcomer does: one command, then the printed lines."""
 
+import json
 import re
 import stat
 import subprocess
@@ -108,3 +109,59 @@ def test_a_body_in_chunks_is_read_like_any_other(server):
     )
     assert connection.getresponse().status == 201
     connection.close()
+
+
+def test_quickstarts_at_once_do_not_get_in_each_others_way(tmp_path):
+    import os
+    from concurrent.futures import ThreadPoolExecutor
+
+    environment = {"PATH": os.environ["PATH"], "VAULTSITE_HOME": str(tmp_path / "var")}
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(
+            pool.map(lambda _: manage("quickstart", "--json", environment=environment), range(4))
+        )
+    answers = [json.loads(run.stdout) for run in runs]
+    assert len({(a["password"], a["api_key"], a["vault_id"]) for a in answers}) == 1
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "holiday.jpg").write_bytes(b"")
+    mode = tmp_path.stat().st_mode
+    environment = {"PATH": "/usr/bin", "VAULTSITE_HOME": str(tmp_path)}
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        manage("quickstart", environment=environment)
+    assert "folder of its own" in caught.value.stderr
+    assert tmp_path.stat().st_mode == mode
+    assert [file.name for file in tmp_path.iterdir()] == ["holiday.jpg"]
+
+
+def test_idle_connections_do_not_stop_the_server(server):
+    """Ten clients that send the beginning of a body and then nothing."""
+    import socket
+
+    host, port = server.base_url.removeprefix("http://").split(":")
+    idle = []
+    for _ in range(10):
+        connection = socket.create_connection((host, int(port)), timeout=10)
+        connection.sendall(
+            b"POST /v1/auth/token HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+        )
+        idle.append(connection)
+    try:
+        assert server.request("GET", "/v1/health")[0] == 200
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def test_a_chunked_body_is_not_read_before_the_caller_is_known(server):
+    import socket
+
+    host, port = server.base_url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(
+            b"PUT /v1/vaults/x/secrets/a HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        assert b" 401 " in connection.recv(1000)

@@ -130,7 +130,7 @@ class NameField(serializers.CharField):
 
     default_error_messages = {
         "invalid": "This must be a string.",
-        "character": "Control and bidirectional characters are not allowed.",
+        "character": "Control, bidirectional and invisible characters are not allowed.",
     }
 
     def __init__(self, **kwargs: Any) -> None:
@@ -158,10 +158,16 @@ class TextField(NameField):
         return serializers.CharField.to_internal_value(self, data)
 
 
+_BLANK_LETTERS = set("\u115f\u1160\u2800\u3164\uffa0")
+
+
 def is_readable(text: str, *, allow_newlines: bool) -> bool:
-    """No control characters (Cc), surrogates (Cs) or invisible format characters (Cf) but joiners."""
-    allowed = "\n\r\t\u200c\u200d" if allow_newlines else "\u200c\u200d"
-    return all(
+    """No control characters (Cc), surrogates (Cs), format characters (Cf) or blanks posing as letters.
+
+    Prose may have line breaks and the joiners that some scripts need.
+    """
+    allowed = "\n\r\t\u200c\u200d" if allow_newlines else ""
+    return not set(text) & _BLANK_LETTERS and all(
         character in allowed
         or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
         for character in text

@@ -23,6 +23,8 @@ _SIGN_IN_PROBLEMS = problems(400, 401, 413, 415, 500)
 
 class AuthViewSet(ApiViewSet):
     tag = "Auth"
+    # Anybody may send a body here, so it is kept short.
+    max_body_bytes = 64 * 1024
     access = {
         "with_password": Access.PUBLIC,
         "with_api_key": Access.PUBLIC,

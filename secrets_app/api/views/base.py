@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from django.http import HttpRequest
-from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
@@ -103,11 +102,6 @@ class ApiViewSet(ViewSet):
 
     def get_exception_handler(self) -> Any:
         return problem_response
-
-    def handle_exception(self, exc: Exception) -> Response:
-        if isinstance(exc, MethodNotAllowed):
-            exc.allowed_methods = self.allowed_methods  # type: ignore[attr-defined]
-        return super().handle_exception(exc)
 
 
 def _response(answer: Answer) -> Response:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from vaultsite import home
 from vaultsite.demo import Demo, as_json, ensure_demo
 
 _CURL = """\
@@ -33,9 +34,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         port = _port()
         base_url = f"http://127.0.0.1:{port}"
-        call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
-        call_command("check", databases=["default"], stdout=self.stderr)
-        demo = ensure_demo(settings.HOME / "demo.json")
+        with home.locked():
+            call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+            call_command("check", databases=["default"], stdout=self.stderr)
+            demo = ensure_demo(settings.HOME / "demo.json")
         self.stdout.write(
             as_json(demo, base_url) if options["json"] else _curl_lines(demo, base_url)
         )
@@ -64,6 +66,6 @@ def _serve(port: int) -> None:
         [
             *(sys.executable, "-m", "granian", "vaultsite.wsgi:application"),
             *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
-            *("--workers", "1", "--blocking-threads", "4", "--no-ws", "--log-level", "warning"),
+            *("--workers", "1", "--blocking-threads", "32", "--no-ws", "--log-level", "warning"),
         ],
     )
