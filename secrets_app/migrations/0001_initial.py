@@ -12,7 +12,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -21,199 +20,456 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='AuditEvent',
+            name="AuditEvent",
             fields=[
-                ('id', models.UUIDField(default=secrets_app.models.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
-                ('action', models.CharField(max_length=64)),
-                ('outcome', models.CharField(choices=[('success', 'Success'), ('denied', 'Denied'), ('failure', 'Failure')], max_length=8)),
-                ('actor_id', models.UUIDField(null=True)),
-                ('actor_type', models.CharField(max_length=16)),
-                ('vault_id', models.UUIDField(null=True)),
-                ('resource_type', models.CharField(max_length=32)),
-                ('resource_id', models.UUIDField(null=True)),
-                ('details', models.JSONField(default=dict)),
-                ('ip_address', models.GenericIPAddressField(null=True)),
-                ('request_id', models.UUIDField(null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=secrets_app.models.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(db_index=True, default=django.utils.timezone.now),
+                ),
+                ("action", models.CharField(max_length=64)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("success", "Success"),
+                            ("denied", "Denied"),
+                            ("failure", "Failure"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("actor_id", models.UUIDField(null=True)),
+                ("actor_type", models.CharField(max_length=16)),
+                ("vault_id", models.UUIDField(null=True)),
+                ("resource_type", models.CharField(max_length=32)),
+                ("resource_id", models.UUIDField(null=True)),
+                ("details", models.JSONField(default=dict)),
+                ("ip_address", models.GenericIPAddressField(null=True)),
+                ("request_id", models.UUIDField(null=True)),
             ],
             options={
-                'indexes': [models.Index(fields=['vault_id', 'created_at'], name='auditevent_vault_time'), models.Index(fields=['actor_id', 'created_at'], name='auditevent_actor_time')],
+                "indexes": [
+                    models.Index(fields=["vault_id", "created_at"], name="auditevent_vault_time"),
+                    models.Index(fields=["actor_id", "created_at"], name="auditevent_actor_time"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Principal',
+            name="Principal",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('user', 'User'), ('agent', 'Agent')], max_length=8)),
-                ('name', models.CharField(max_length=255)),
-                ('is_active', models.BooleanField(default=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('token_generation', models.PositiveIntegerField(default=0)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('user', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='principal', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(choices=[("user", "User"), ("agent", "Agent")], max_length=8),
+                ),
+                ("name", models.CharField(max_length=255)),
+                ("is_active", models.BooleanField(default=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("token_generation", models.PositiveIntegerField(default=0)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "user",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="principal",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ApiKey',
+            name="ApiKey",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=255)),
-                ('prefix', models.CharField(max_length=16)),
-                ('digest', models.CharField(editable=False, max_length=64, unique=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('last_used_at', models.DateTimeField(blank=True, null=True)),
-                ('principal', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='api_keys', to='secrets_app.principal')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=255)),
+                ("prefix", models.CharField(max_length=16)),
+                ("digest", models.CharField(editable=False, max_length=64, unique=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                ("last_used_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "principal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="api_keys",
+                        to="secrets_app.principal",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'API key',
+                "verbose_name": "API key",
             },
         ),
         migrations.CreateModel(
-            name='RevokedToken',
+            name="RevokedToken",
             fields=[
-                ('jti', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('expires_at', models.DateTimeField(db_index=True)),
-                ('revoked_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('principal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='secrets_app.principal')),
+                ("jti", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("expires_at", models.DateTimeField(db_index=True)),
+                ("revoked_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "principal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="secrets_app.principal",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Vault',
+            name="Vault",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=255)),
-                ('name_key', models.CharField(editable=False, max_length=64)),
-                ('description', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('deleted_at', models.DateTimeField(blank=True, null=True)),
-                ('destroyed_at', models.DateTimeField(blank=True, null=True)),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='secrets_app.principal')),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='vaults', to='secrets_app.principal')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=255)),
+                ("name_key", models.CharField(editable=False, max_length=64)),
+                ("description", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("deleted_at", models.DateTimeField(blank=True, null=True)),
+                ("destroyed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="secrets_app.principal",
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="vaults",
+                        to="secrets_app.principal",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Secret',
+            name="Secret",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('path', secrets_app.models.secret.PathField(max_length=512)),
-                ('current_version', models.PositiveIntegerField(default=0)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('deleted_at', models.DateTimeField(blank=True, null=True)),
-                ('vault', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='secrets', to='secrets_app.vault')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("path", secrets_app.models.secret.PathField(max_length=512)),
+                ("current_version", models.PositiveIntegerField(default=0)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("deleted_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "vault",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="secrets",
+                        to="secrets_app.vault",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Policy',
+            name="Policy",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('pattern', models.CharField(max_length=512)),
-                ('permissions', models.JSONField(default=list)),
-                ('effect', models.CharField(choices=[('allow', 'Allow'), ('deny', 'Deny')], default='allow', max_length=5)),
-                ('conditions', models.JSONField(blank=True, null=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='secrets_app.principal')),
-                ('principal', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='policies', to='secrets_app.principal')),
-                ('vault', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='policies', to='secrets_app.vault')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("pattern", models.CharField(max_length=512)),
+                ("permissions", models.JSONField(default=list)),
+                (
+                    "effect",
+                    models.CharField(
+                        choices=[("allow", "Allow"), ("deny", "Deny")],
+                        default="allow",
+                        max_length=5,
+                    ),
+                ),
+                ("conditions", models.JSONField(blank=True, null=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="secrets_app.principal",
+                    ),
+                ),
+                (
+                    "principal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="policies",
+                        to="secrets_app.principal",
+                    ),
+                ),
+                (
+                    "vault",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="policies",
+                        to="secrets_app.vault",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'policies',
+                "verbose_name_plural": "policies",
             },
         ),
         migrations.CreateModel(
-            name='VaultKey',
+            name="VaultKey",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('version', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('active', 'Active'), ('retired', 'Retired'), ('destroyed', 'Destroyed')], default='active', max_length=10)),
-                ('root_key_id', models.CharField(max_length=512)),
-                ('wrapped', models.BinaryField()),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('vault', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='keys', to='secrets_app.vault')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("version", models.PositiveIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("active", "Active"),
+                            ("retired", "Retired"),
+                            ("destroyed", "Destroyed"),
+                        ],
+                        default="active",
+                        max_length=10,
+                    ),
+                ),
+                ("root_key_id", models.CharField(max_length=512)),
+                ("wrapped", models.BinaryField()),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "vault",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="keys",
+                        to="secrets_app.vault",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SecretVersion',
+            name="SecretVersion",
             fields=[
-                ('id', models.UUIDField(default=secrets_app.models.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('number', models.PositiveIntegerField()),
-                ('type', models.CharField(max_length=64)),
-                ('value', secrets_app.fields.EncryptedField(null=True)),
-                ('metadata', secrets_app.models.json_text.JSONTextField(blank=True, null=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('rotation_policy', secrets_app.models.json_text.JSONTextField(blank=True, null=True)),
-                ('max_access_count', models.PositiveIntegerField(blank=True, null=True)),
-                ('access_count', models.PositiveIntegerField(default=0)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('disabled_at', models.DateTimeField(blank=True, null=True)),
-                ('destroyed_at', models.DateTimeField(blank=True, null=True)),
-                ('created_by', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='secrets_app.principal')),
-                ('secret', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='secrets_app.secret')),
-                ('vault', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='secrets_app.vault')),
-                ('vault_key', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='secrets_app.vaultkey')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=secrets_app.models.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("type", models.CharField(max_length=64)),
+                ("value", secrets_app.fields.EncryptedField(null=True)),
+                ("metadata", secrets_app.models.json_text.JSONTextField(blank=True, null=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "rotation_policy",
+                    secrets_app.models.json_text.JSONTextField(blank=True, null=True),
+                ),
+                ("max_access_count", models.PositiveIntegerField(blank=True, null=True)),
+                ("access_count", models.PositiveIntegerField(default=0)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("disabled_at", models.DateTimeField(blank=True, null=True)),
+                ("destroyed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="secrets_app.principal",
+                    ),
+                ),
+                (
+                    "secret",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="versions",
+                        to="secrets_app.secret",
+                    ),
+                ),
+                (
+                    "vault",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="secrets_app.vault",
+                    ),
+                ),
+                (
+                    "vault_key",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="versions",
+                        to="secrets_app.vaultkey",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='IdempotencyKey',
+            name="IdempotencyKey",
             fields=[
-                ('id', models.UUIDField(default=secrets_app.models.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('key_digest', models.CharField(editable=False, max_length=64)),
-                ('request_digest', models.BinaryField()),
-                ('claim', models.UUIDField(default=uuid.uuid4, editable=False)),
-                ('claimed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('created_at', models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
-                ('status', models.PositiveSmallIntegerField(null=True)),
-                ('body', secrets_app.models.json_text.JSONTextField(null=True)),
-                ('headers', models.JSONField(default=dict)),
-                ('principal', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='secrets_app.principal')),
-                ('vault_key', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='secrets_app.vaultkey')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=secrets_app.models.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("key_digest", models.CharField(editable=False, max_length=64)),
+                ("request_digest", models.BinaryField()),
+                ("claim", models.UUIDField(default=uuid.uuid4, editable=False)),
+                ("claimed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "created_at",
+                    models.DateTimeField(db_index=True, default=django.utils.timezone.now),
+                ),
+                ("status", models.PositiveSmallIntegerField(null=True)),
+                ("body", secrets_app.models.json_text.JSONTextField(null=True)),
+                ("headers", models.JSONField(default=dict)),
+                (
+                    "principal",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="secrets_app.principal",
+                    ),
+                ),
+                (
+                    "vault_key",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="secrets_app.vaultkey",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='principal',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'user'), ('user__isnull', False)), models.Q(('kind', 'agent'), ('user__isnull', True)), _connector='OR'), name='principal_user_fits_kind'),
+            model_name="principal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("kind", "user"), ("user__isnull", False)),
+                    models.Q(("kind", "agent"), ("user__isnull", True)),
+                    _connector="OR",
+                ),
+                name="principal_user_fits_kind",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='vault',
-            constraint=models.UniqueConstraint(condition=models.Q(('deleted_at__isnull', True)), fields=('owner', 'name_key'), name='vault_name_unique_per_owner'),
+            model_name="vault",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("deleted_at__isnull", True)),
+                fields=("owner", "name_key"),
+                name="vault_name_unique_per_owner",
+            ),
         ),
         migrations.AddIndex(
-            model_name='secret',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['deleted_at'], name='secret_deleted'),
+            model_name="secret",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", False)),
+                fields=["deleted_at"],
+                name="secret_deleted",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='secret',
-            constraint=models.UniqueConstraint(fields=('vault', 'path'), name='secret_path_unique'),
+            model_name="secret",
+            constraint=models.UniqueConstraint(fields=("vault", "path"), name="secret_path_unique"),
         ),
         migrations.AddIndex(
-            model_name='policy',
-            index=models.Index(fields=['vault', 'principal'], name='policy_vault_principal'),
+            model_name="policy",
+            index=models.Index(fields=["vault", "principal"], name="policy_vault_principal"),
         ),
         migrations.AddConstraint(
-            model_name='vaultkey',
-            constraint=models.UniqueConstraint(fields=('vault', 'version'), name='vaultkey_version_unique'),
+            model_name="vaultkey",
+            constraint=models.UniqueConstraint(
+                fields=("vault", "version"), name="vaultkey_version_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='vaultkey',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'active')), fields=('vault',), name='vaultkey_one_active_per_vault'),
+            model_name="vaultkey",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "active")),
+                fields=("vault",),
+                name="vaultkey_one_active_per_vault",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='secretversion',
-            constraint=models.UniqueConstraint(fields=('vault', 'secret', 'number'), name='secretversion_number_unique'),
+            model_name="secretversion",
+            constraint=models.UniqueConstraint(
+                fields=("vault", "secret", "number"), name="secretversion_number_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='secretversion',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('destroyed_at__isnull', True), ('value__isnull', False)), models.Q(('destroyed_at__isnull', False), ('value__isnull', True)), _connector='OR'), name='secretversion_value_until_destroyed'),
+            model_name="secretversion",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("destroyed_at__isnull", True), ("value__isnull", False)),
+                    models.Q(("destroyed_at__isnull", False), ("value__isnull", True)),
+                    _connector="OR",
+                ),
+                name="secretversion_value_until_destroyed",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='secretversion',
-            constraint=models.CheckConstraint(condition=models.Q(('max_access_count__isnull', True), ('access_count__lte', models.F('max_access_count')), _connector='OR'), name='secretversion_access_within_bound'),
+            model_name="secretversion",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("max_access_count__isnull", True),
+                    ("access_count__lte", models.F("max_access_count")),
+                    _connector="OR",
+                ),
+                name="secretversion_access_within_bound",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='idempotencykey',
-            constraint=models.UniqueConstraint(fields=('principal', 'key_digest'), name='idempotencykey_unique'),
+            model_name="idempotencykey",
+            constraint=models.UniqueConstraint(
+                fields=("principal", "key_digest"), name="idempotencykey_unique"
+            ),
         ),
     ]
