@@ -4,6 +4,8 @@ A project sets them in one dictionary, `SECRETS_APP`, in its Django settings. No
 derived from Django's SECRET_KEY.
 """
 
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from django.conf import settings
@@ -39,6 +41,7 @@ class AppSettings:
             "EXTRA_SECRET_TYPES",
             "DELETED_RETENTION_DAYS",
             "MAX_VERSIONS",
+            "TRUSTED_PROXIES",
         }
     )
 
@@ -95,6 +98,14 @@ class AppSettings:
         """How many versions of a secret are kept; the oldest are destroyed. 0 (default): all."""
         return self._whole("MAX_VERSIONS", 0, least=0, most=1_000_000)
 
+    @property
+    def TRUSTED_PROXIES(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Networks (CIDR) of proxies whose X-Forwarded-For counts. Default: none."""
+        try:
+            return tuple(_network(each) for each in self._strings("TRUSTED_PROXIES"))
+        except ValueError:
+            raise ConfigurationError("TRUSTED_PROXIES must be a list of networks (CIDR).") from None
+
     def unknown_names(self) -> list[str]:
         """Keys of `SECRETS_APP` that mean nothing here, probably mistyped."""
         return sorted(self._all().keys() - self.NAMES)
@@ -120,5 +131,7 @@ class AppSettings:
             raise ConfigurationError(f"{name} must be a list of non-empty strings.")
         return tuple(value)
 
+
+_network = lru_cache(ip_network)
 
 app_settings = AppSettings()

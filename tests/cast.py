@@ -6,7 +6,7 @@ from typing import Any
 
 from django.test import Client
 
-from secrets_app.models import ApiKey, Policy, Principal, Vault
+from secrets_app.models import Agent, ApiKey, Policy, Principal, Vault
 from secrets_app.services.api_keys import create_api_key
 from secrets_app.services.audit import OPERATOR
 from secrets_app.services.principals import principal_for_user
@@ -78,6 +78,8 @@ def person(name: str) -> Person:
 def agent(name: str) -> Person:
     """An agent with a key."""
     principal = Principal.objects.create(kind="agent", name=name)
+    owner = principal_for_user(User.objects.create_user(f"owner-of-{name}@example.com", PASSWORD))
+    Agent.objects.create(principal=principal, owner=owner, token_ttl_seconds=3600)
     key, raw = create_api_key(principal=principal, name="agent", actor=OPERATOR)
     return Person(principal, key, raw)
 

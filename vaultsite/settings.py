@@ -163,6 +163,7 @@ SECRETS_APP = {
     "USER_TOKEN_TTL": _whole("USER_TOKEN_TTL", 900),
     "DELETED_RETENTION_DAYS": _whole("DELETED_RETENTION_DAYS", 30),
     "MAX_VERSIONS": _whole("MAX_VERSIONS", 0),
+    "TRUSTED_PROXIES": env.list("TRUSTED_PROXIES", default=[]),
     "EXTRA_SECRET_TYPES": env.list("EXTRA_SECRET_TYPES", default=[]),
 }
 REST_FRAMEWORK = {

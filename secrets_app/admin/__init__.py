@@ -5,6 +5,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from secrets_app.models import (
+    Agent,
     ApiKey,
     AuditEvent,
     IdempotencyKey,
@@ -39,6 +40,13 @@ class PrincipalAdmin(ReadOnlyAdmin):
     list_display = ("id", "kind", "name", "is_active", "expires_at", "created_at")
     list_filter = ("kind", "is_active")
     search_fields = ("id", "name")
+
+
+@admin.register(Agent)
+class AgentAdmin(ReadOnlyAdmin):
+    list_display = ("principal", "owner", "token_ttl_seconds")
+    list_select_related = ("principal", "owner")
+    search_fields = ("principal__id", "principal__name", "owner__name")
 
 
 @admin.register(ApiKey)

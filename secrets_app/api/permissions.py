@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from secrets_app.errors import Forbidden
 from secrets_app.policy.decision import Permission
-from secrets_app.services.access import authorize, authorize_member, require_owner
+from secrets_app.services.access import authorize, authorize_member, require_owner, vault_of
 
 
 class Access(Enum):
@@ -17,6 +17,7 @@ class Access(Enum):
 
     PUBLIC = "anybody, without signing in"
     SIGNED_IN = "any caller"
+    VAULT_KNOWN = "any caller who names a vault that exists; the service judges"
     VAULT_OWNER = "the vault's owner"
     VAULT_MEMBER = "the vault's owner and whoever has a policy in it"
 
@@ -38,6 +39,8 @@ class DeclaredAccess(BasePermission):
                 path=view.kwargs["path"],
                 permission=rule,
             )
+        elif rule is Access.VAULT_KNOWN:
+            vault_of(view.caller, view.kwargs["vault_id"])
         elif rule is Access.VAULT_OWNER:
             require_owner(
                 caller=view.caller,

@@ -71,6 +71,7 @@ def operation(**what: Any) -> Callable[[_Handler], _Handler]:
     return decorate
 
 
+ITEM_ID = OpenApiParameter("item_id", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH)
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     str,

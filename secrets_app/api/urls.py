@@ -3,11 +3,14 @@
 from django.urls import include, path, re_path
 from rest_framework.routers import Route, SimpleRouter
 
+from secrets_app.api.views.account import AccountViewSet, ApiKeyViewSet
+from secrets_app.api.views.agents import AgentViewSet
 from secrets_app.api.views.auth import AuthViewSet, WellKnownViewSet
 from secrets_app.api.views.base import UnknownRoute
 from secrets_app.api.views.batches import BatchViewSet
 from secrets_app.api.views.health import HealthViewSet
 from secrets_app.api.views.openapi import OpenApiViewSet
+from secrets_app.api.views.policies import PolicyViewSet
 from secrets_app.api.views.secrets import SecretViewSet
 from secrets_app.api.views.vaults import VaultViewSet
 from secrets_app.api.views.versions import VersionViewSet
@@ -59,12 +62,51 @@ v1 = [
         name="token",
     ),
     path("auth/api-key-token", AuthViewSet.as_view({"post": "with_api_key"}), name="api-key-token"),
+    path("auth/agent-token", AuthViewSet.as_view({"post": "with_agent_key"}), name="agent-token"),
+    path("auth/me", AccountViewSet.as_view({"get": "me", "patch": "rename"}), name="me"),
+    path(
+        "auth/change-password",
+        AccountViewSet.as_view({"post": "change_password"}),
+        name="change-password",
+    ),
+    path(
+        "auth/jwt-public-key",
+        WellKnownViewSet.as_view({"get": "public_key"}),
+        name="jwt-public-key",
+    ),
+    path(
+        "auth/api-keys", ApiKeyViewSet.as_view({"get": "list", "post": "create"}), name="api-keys"
+    ),
+    path("auth/api-keys/<item_id>", ApiKeyViewSet.as_view({"delete": "destroy"}), name="api-key"),
+    path("agents", AgentViewSet.as_view({"get": "list", "post": "create"}), name="agents"),
+    path("agents/me", AgentViewSet.as_view({"get": "me"}), name="agent-me"),
+    path(
+        "agents/<item_id>",
+        AgentViewSet.as_view({"get": "retrieve", "patch": "update", "delete": "destroy"}),
+        name="agent",
+    ),
+    path(
+        "agents/<item_id>/rotate-key",
+        AgentViewSet.as_view({"post": "rotate_key"}),
+        name="agent-rotate-key",
+    ),
     path("vaults", VaultViewSet.as_view({"get": "list", "post": "create"}), name="vaults"),
     path(
         "vaults/<vault_id>",
         VaultViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
         name="vault",
     ),
+    path(
+        "vaults/<vault_id>/policies",
+        PolicyViewSet.as_view({"get": "list", "post": "create"}),
+        name="policies",
+    ),
+    path(
+        "vaults/<vault_id>/policies/<item_id>",
+        PolicyViewSet.as_view({"put": "update", "delete": "destroy"}),
+        name="policy",
+    ),
+    path("vaults/<vault_id>/access", PolicyViewSet.as_view({"get": "explain"}), name="access"),
     *secrets.urls,
     path(
         "vaults/<vault_id>/secrets:batchRead",
@@ -106,5 +148,10 @@ v1 = [
 
 urlpatterns = [
     path("v1/", include(v1)),
+    path(
+        ".well-known/openid-configuration",
+        WellKnownViewSet.as_view({"get": "configuration"}),
+        name="openid-configuration",
+    ),
     path(".well-known/jwks.json", WellKnownViewSet.as_view({"get": "signing_keys"}), name="jwks"),
 ]

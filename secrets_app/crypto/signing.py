@@ -1,7 +1,12 @@
 """Ed25519 signing keys (RFC 8032), as PEM files (RFC 8410)."""
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 
 def generate_signing_key_pem() -> bytes:
@@ -9,3 +14,8 @@ def generate_signing_key_pem() -> bytes:
     return Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
+
+
+def public_key_pem(key: Ed25519PublicKey) -> str:
+    """A public key in PEM (RFC 8410), for anybody."""
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()

@@ -1,11 +1,12 @@
 from secrets_app.models.audit import AuditEvent
 from secrets_app.models.idempotency import IdempotencyKey
 from secrets_app.models.policy import Policy
-from secrets_app.models.principal import ApiKey, Principal, RevokedToken
+from secrets_app.models.principal import Agent, ApiKey, Principal, RevokedToken
 from secrets_app.models.secret import Secret, SecretVersion
 from secrets_app.models.vault import Vault, VaultKey
 
 __all__ = [
+    "Agent",
     "ApiKey",
     "AuditEvent",
     "IdempotencyKey",

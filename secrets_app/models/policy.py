@@ -2,15 +2,20 @@
 
 from uuid import uuid4
 
+from django.contrib.auth.models import Group
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
+from secrets_app.models.json_text import JSONTextField
 from secrets_app.models.principal import Principal
 from secrets_app.models.vault import Vault
 from secrets_app.policy.path import MAX_PATH_CHARS
 
 
 class Policy(models.Model):
+    """`pattern`, `permissions` and `conditions` are validated by `services.policies`."""
+
     class Effect(models.TextChoices):
         ALLOW = "allow"
         DENY = "deny"
@@ -19,11 +24,17 @@ class Policy(models.Model):
     vault = models.ForeignKey(
         Vault, on_delete=models.PROTECT, related_name="policies", db_index=False
     )
-    principal = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="policies")
+    # One of the two: a principal, or a group of people of the host project.
+    principal = models.ForeignKey(
+        Principal, on_delete=models.PROTECT, null=True, blank=True, related_name="policies"
+    )
+    group = models.ForeignKey(
+        Group, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
     pattern = models.CharField(max_length=MAX_PATH_CHARS)
-    permissions = models.JSONField(default=list)
+    permissions = JSONTextField(default=list)
     effect = models.CharField(max_length=5, choices=Effect.choices, default=Effect.ALLOW)
-    conditions = models.JSONField(null=True, blank=True)
+    conditions = JSONTextField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
@@ -31,7 +42,17 @@ class Policy(models.Model):
 
     class Meta:
         verbose_name_plural = "policies"
-        indexes = [models.Index(fields=["vault", "principal"], name="policy_vault_principal")]
+        indexes = [
+            models.Index(fields=["vault", "principal"], name="policy_vault_principal"),
+            models.Index(fields=["vault", "group"], name="policy_vault_group"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="policy_for_principal_or_group",
+                condition=Q(principal__isnull=False, group__isnull=True)
+                | Q(principal__isnull=True, group__isnull=False),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.effect} {self.pattern} ({self.id})"

@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from secrets_app.models.json_text import JSONTextField
+
 
 class Principal(models.Model):
     """One row per actor. Policies, owners, creators and audit events refer to it, never to a user.
@@ -43,6 +45,22 @@ class Principal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.id}"
+
+
+class Agent(models.Model):
+    """What a principal of kind `agent` has besides. Looked after by the person who registered it.
+
+    An empty list of vaults means no restriction.
+    """
+
+    principal = models.OneToOneField(Principal, on_delete=models.PROTECT, primary_key=True)
+    owner = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="agents")
+    description = models.TextField(blank=True)
+    token_ttl_seconds = models.PositiveIntegerField()
+    vault_ids = JSONTextField(default=list)
+
+    def __str__(self) -> str:
+        return str(self.principal)
 
 
 class ApiKey(models.Model):

@@ -24,8 +24,9 @@ from django.utils import timezone
 
 from secrets_app.errors import Forbidden, NotFound, Unauthenticated
 from secrets_app.models import Principal, RevokedToken, Vault
+from secrets_app.models.rules import parse_rules, rules_in
 from secrets_app.policy.decision import Decision, Effect, Permission, Rule, decide
-from secrets_app.services.api_keys import USER_KEY_PREFIX, digest_api_key
+from secrets_app.services.api_keys import USER_KEY_PREFIX, digest_api_key, note_use
 from secrets_app.services.audit import DENIED, FAILURE, Actor, Resource, record
 from secrets_app.services.tokens import Claims, read_token
 
@@ -81,17 +82,21 @@ def _identify(bearer: str, vault_id: UUID | None, anonymous: Actor) -> Caller:
         claims = read_token(bearer)
         who = Q(pk=claims.principal_id)
         key_condition = Q(api_keys__pk=claims.api_key_id)
-    rows = list(_load(who, key_condition, claims, vault_id))
-    if not rows:
+    row = _load(who, key_condition, claims, vault_id)
+    if row is None:
         raise Unauthenticated("unknown_principal")
-    row = rows[0]
     refusal = _refusal(row, claims, timezone.now())
     if refusal is not None:
         raise Unauthenticated(refusal, principal_id=row["pk"])
+    if claims is None:
+        note_use(key_id=row["key__id"], last_used_at=row["key__last_used_at"])
     vault = None
     if vault_id is not None and row["vault_owner"] is not None:
-        rules = tuple(_rule(r) for r in rows if r["rule__id"] is not None)
-        vault = VaultAccess(vault_id, row["vault_owner"] == row["pk"], rules)
+        vault = VaultAccess(
+            vault_id,
+            is_owner=row["vault_owner"] == row["pk"],
+            rules=parse_rules(row["rules"]) if _may_enter(row, claims, vault_id) else (),
+        )
     actor = Actor(row["pk"], row["kind"], anonymous.address, anonymous.request_id)
     return Caller(id=row["pk"], kind=row["kind"], actor=actor, claims=claims, vault=vault)
 
@@ -158,21 +163,21 @@ def deny(caller: Caller, action: str, resource: Resource, details: dict[str, Any
 
 
 def _load(who: Q, key_condition: Q, claims: Claims | None, vault_id: UUID | None) -> Any:
-    """One row for each policy the caller has in the vault; one row of it all where there is none."""
     revoked = (
         Exists(RevokedToken.objects.filter(jti=claims.jti))
         if claims
         else Value(False, output_field=BooleanField())
     )
     vault_owner = Vault.objects.filter(Q(pk=vault_id), deleted_at__isnull=True).values("owner_id")
-    return (
+    rows = (
         Principal.objects.filter(who)
         .annotate(
             user_is_active=F("user__is_active"),
+            agent_vault_ids=F("agent__vault_ids"),
             revoked=revoked,
             vault_owner=Subquery(vault_owner, output_field=UUIDField()),
+            rules=rules_in(vault_id),
             key=FilteredRelation("api_keys", condition=key_condition),
-            rule=FilteredRelation("policies", condition=Q(policies__vault_id=vault_id)),
         )
         .values(
             "pk",
@@ -181,19 +186,17 @@ def _load(who: Q, key_condition: Q, claims: Claims | None, vault_id: UUID | None
             "expires_at",
             "token_generation",
             "user_is_active",
+            "agent_vault_ids",
             "revoked",
             "vault_owner",
+            "rules",
             "key__id",
             "key__revoked_at",
             "key__expires_at",
-            "rule__id",
-            "rule__pattern",
-            "rule__permissions",
-            "rule__effect",
-            "rule__conditions",
-            "rule__expires_at",
+            "key__last_used_at",
         )
     )
+    return rows.first()
 
 
 def _refusal(row: dict[str, Any], claims: Claims | None, now: datetime) -> str | None:
@@ -214,12 +217,9 @@ def _refusal(row: dict[str, Any], claims: Claims | None, now: datetime) -> str |
     return None
 
 
-def _rule(row: dict[str, Any]) -> Rule:
-    return Rule(
-        policy_id=row["rule__id"],
-        pattern=row["rule__pattern"],
-        permissions=row["rule__permissions"],
-        effect=row["rule__effect"],
-        conditions=row["rule__conditions"],
-        expires_at=row["rule__expires_at"],
-    )
+def _may_enter(row: dict[str, Any], claims: Claims | None, vault_id: UUID) -> bool:
+    """Whether agent and token are restricted to other vaults. An empty list restricts nothing."""
+    for allowed in (row["agent_vault_ids"], claims.vault_ids if claims else None):
+        if allowed and str(vault_id) not in allowed:
+            return False
+    return True

@@ -2,17 +2,21 @@
 
 import hashlib
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
 
-from secrets_app.errors import InvalidInput
+from secrets_app.errors import InvalidInput, NotFound
 from secrets_app.models import ApiKey, Principal
 from secrets_app.services.audit import SUCCESS, Actor, Resource, record
 
 USER_KEY_PREFIX = "1ck_"
 AGENT_KEY_PREFIX = "ocv_"
 _KEY_BYTES = 32
+_USE_NOTED_EVERY = timedelta(minutes=10)
 _SHOWN_CHARS = 12
 
 
@@ -39,3 +43,31 @@ def create_api_key(
         )
         record("key.create", SUCCESS, actor=actor, resource=Resource("api_key", key.id))
     return key, raw
+
+
+def list_api_keys(*, principal_id: UUID) -> QuerySet[ApiKey]:
+    """A principal's keys that are not revoked, oldest first."""
+    return ApiKey.objects.filter(principal_id=principal_id, revoked_at__isnull=True).order_by(
+        "created_at", "id"
+    )
+
+
+def revoke_api_key(*, key_id: UUID, principal_id: UUID | None, actor: Actor) -> None:
+    """End a key and the tokens made with it, from the next request on.
+
+    `principal_id` None is for operators: anybody's key. Raises NotFound.
+    """
+    keys = ApiKey.objects.filter(pk=key_id, revoked_at__isnull=True)
+    if principal_id is not None:
+        keys = keys.filter(principal_id=principal_id)
+    with transaction.atomic():
+        if not keys.update(revoked_at=timezone.now()):
+            raise NotFound("There is no such key.")
+        record("key.revoke", SUCCESS, actor=actor, resource=Resource("api_key", key_id))
+
+
+def note_use(*, key_id: UUID, last_used_at: datetime | None) -> None:
+    """Remember that a key was used, writing at most once in ten minutes."""
+    now = timezone.now()
+    if last_used_at is None or last_used_at <= now - _USE_NOTED_EVERY:
+        ApiKey.objects.filter(pk=key_id).update(last_used_at=now)

@@ -1,6 +1,8 @@
 """Signing in: credentials in, token out. Every way leaves the same audit fields."""
 
+from collections.abc import Sequence
 from typing import NoReturn
+from uuid import UUID
 
 from django.contrib.auth import authenticate, get_user_model
 from django.db import transaction
@@ -8,8 +10,13 @@ from django.utils import timezone
 
 from secrets_app.conf import app_settings
 from secrets_app.errors import Unauthenticated
-from secrets_app.models import ApiKey, Principal
-from secrets_app.services.api_keys import USER_KEY_PREFIX, digest_api_key
+from secrets_app.models import Agent, ApiKey, Principal
+from secrets_app.services.api_keys import (
+    AGENT_KEY_PREFIX,
+    USER_KEY_PREFIX,
+    digest_api_key,
+    note_use,
+)
 from secrets_app.services.audit import FAILURE, SUCCESS, Actor, Resource, record
 from secrets_app.services.principals import principal_for_user
 from secrets_app.services.tokens import IssuedToken, issue_token
@@ -31,27 +38,75 @@ def sign_in_with_password(*, email: str, password: str, actor: Actor) -> IssuedT
 
 def sign_in_with_api_key(*, api_key: str, actor: Actor) -> IssuedToken:
     """Exchange a person's API key for a token. Raises Unauthenticated, the same for every reason."""
-    key = (
-        ApiKey.objects.select_related("principal__user")
-        .filter(digest=digest_api_key(api_key), principal__kind=Principal.Kind.USER)
-        .first()
-        if api_key.startswith(USER_KEY_PREFIX)
-        else None
-    )
+    key = _find_key(api_key, USER_KEY_PREFIX, Principal.Kind.USER)
     if key is None:
         _refuse("api_key", "unknown_key", None, actor)
-    if key.revoked_at is not None:
-        _refuse("api_key", "revoked_key", key.principal, actor)
-    if key.expires_at is not None and key.expires_at <= timezone.now():
-        _refuse("api_key", "expired_key", key.principal, actor)
+    _check_key("api_key", key, actor)
     return _accept("api_key", key.principal, key, actor)
 
 
-def _accept(method: str, principal: Principal, key: ApiKey | None, actor: Actor) -> IssuedToken:
+def sign_in_with_agent_key(
+    *, api_key: str, agent_id: UUID | None, actor: Actor
+) -> tuple[IssuedToken, Agent]:
+    """Exchange an agent's key for a token, narrowed to the agent's vaults and lifetime.
+
+    With `agent_id` the key must be that agent's. Raises Unauthenticated, the same for every reason.
+    """
+    key = _find_key(api_key, AGENT_KEY_PREFIX, Principal.Kind.AGENT)
+    if key is None:
+        _refuse("agent_key", "unknown_key", None, actor)
+    if agent_id is not None and agent_id != key.principal_id:
+        _refuse("agent_key", "other_agent", key.principal, actor)
+    _check_key("agent_key", key, actor)
+    agent = Agent.objects.get(pk=key.principal_id)
+    token = _accept(
+        "agent_key",
+        key.principal,
+        key,
+        actor,
+        lifetime_s=agent.token_ttl_seconds,
+        vault_ids=agent.vault_ids,
+    )
+    return token, agent
+
+
+def _find_key(api_key: str, prefix: str, kind: str) -> ApiKey | None:
+    if not api_key.startswith(prefix):
+        return None
+    return (
+        ApiKey.objects.select_related("principal__user")
+        .filter(digest=digest_api_key(api_key), principal__kind=kind)
+        .first()
+    )
+
+
+def _check_key(method: str, key: ApiKey, actor: Actor) -> None:
+    if key.revoked_at is not None:
+        _refuse(method, "revoked_key", key.principal, actor)
+    if key.expires_at is not None and key.expires_at <= timezone.now():
+        _refuse(method, "expired_key", key.principal, actor)
+
+
+def _accept(
+    method: str,
+    principal: Principal,
+    key: ApiKey | None,
+    actor: Actor,
+    *,
+    lifetime_s: int | None = None,
+    vault_ids: Sequence[str] = (),
+) -> IssuedToken:
     if not _is_active(principal):
         _refuse(method, "inactive", principal, actor)
-    token = issue_token(principal=principal, api_key=key, lifetime_s=app_settings.USER_TOKEN_TTL)
+    token = issue_token(
+        principal=principal,
+        api_key=key,
+        lifetime_s=app_settings.USER_TOKEN_TTL if lifetime_s is None else lifetime_s,
+        vault_ids=vault_ids,
+    )
     with transaction.atomic():
+        if key is not None:
+            note_use(key_id=key.pk, last_used_at=key.last_used_at)
         record(
             "auth.success",
             SUCCESS,

@@ -17,6 +17,7 @@ from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError
 
 from secrets_app.conf import app_settings
+from secrets_app.crypto.signing import public_key_pem
 from secrets_app.errors import ConfigurationError
 
 _PEM_BLOCK = re.compile(rb"-----BEGIN (PRIVATE|PUBLIC) KEY-----.+?-----END \1 KEY-----", re.DOTALL)
@@ -39,6 +40,15 @@ class KeySet(TokenBackend):
     def jwks(self) -> dict[str, Any]:
         """The public keys as a JSON Web Key Set (RFC 7517, 5)."""
         return {"keys": self._public_jwks}
+
+    def public_key(self) -> dict[str, str]:
+        """The public half of the key that signs now, in PEM."""
+        public: Any = self._signing_key.public_key()
+        return {
+            "kid": self._signing_kid,
+            "algorithm": "EdDSA",
+            "public_key": public_key_pem(public),
+        }
 
     def encode(self, payload: dict[str, Any]) -> str:
         return jwt.encode(

@@ -1,5 +1,6 @@
 """Access tokens: JWTs signed with EdDSA (RFC 7519, RFC 8037), issued, read and revoked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +23,8 @@ _MAX_TOKEN_CHARS = 4096
 
 class AccessToken(Token):
     """Claims besides `sub, iat, exp, jti, iss`: `gen`, the principal's token generation, and `key`,
-    the id of the API key that was exchanged for it, so that the token ends with that key."""
+    the id of the API key that was exchanged for it, so that the token ends with that key; `vaults`,
+    the vaults it is restricted to."""
 
     token_type = "access"  # noqa: S105
     lifetime = timedelta(0)
@@ -46,10 +48,20 @@ class Claims:
     jti: str
     expires_at: datetime
     api_key_id: UUID | None
+    vault_ids: tuple[str, ...] = ()
 
 
-def issue_token(*, principal: Principal, api_key: ApiKey | None, lifetime_s: int) -> IssuedToken:
-    """Make a token that lasts `lifetime_s` seconds, but no longer than its principal or API key."""
+def issue_token(
+    *,
+    principal: Principal,
+    api_key: ApiKey | None,
+    lifetime_s: int,
+    vault_ids: Sequence[str] = (),
+) -> IssuedToken:
+    """Make a token that lasts `lifetime_s` seconds, but no longer than its principal or API key.
+
+    With `vault_ids` it is good for these vaults only: a token narrows, and never widens.
+    """
     now = timezone.now()
     ends = [now + timedelta(seconds=lifetime_s), principal.expires_at]
     ends.append(api_key.expires_at if api_key else None)
@@ -59,6 +71,8 @@ def issue_token(*, principal: Principal, api_key: ApiKey | None, lifetime_s: int
     token.set_exp(from_time=expires_at, lifetime=timedelta(0))
     token["sub"] = str(principal)
     token["gen"] = principal.token_generation
+    if vault_ids:
+        token["vaults"] = list(vault_ids)
     if api_key is not None:
         token["key"] = str(api_key.id)
     return IssuedToken(str(token), max(0, int((expires_at - now).total_seconds())))
@@ -80,6 +94,7 @@ def read_token(raw: str) -> Claims:
             jti=str(token["jti"]),
             expires_at=datetime_from_epoch(token["exp"]),
             api_key_id=UUID(key) if key else None,
+            vault_ids=tuple(token.get("vaults") or ()),
         )
     except (TokenError, KeyError, ValueError, TypeError, AttributeError, OverflowError):
         raise Unauthenticated("invalid_token") from None

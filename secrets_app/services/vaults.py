@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from secrets_app.errors import Conflict, Forbidden, NotFound
 from secrets_app.models import Policy, Principal, Vault
+from secrets_app.models.rules import policies_of
 from secrets_app.services.access import Caller
 from secrets_app.services.audit import DENIED, SUCCESS, Actor, Resource, record
 from secrets_app.services.idempotency import Once
@@ -74,14 +75,14 @@ def delete_vault(*, caller: Caller, vault_id: UUID) -> None:
 
 def list_vaults(*, caller: Caller) -> QuerySet[Vault]:
     """The vaults the caller owns or is allowed something in by a policy, by name."""
-    live_policy = Q(policies__expires_at__isnull=True) | Q(policies__expires_at__gt=timezone.now())
-    member = Q(policies__principal_id=caller.id, policies__effect=Policy.Effect.ALLOW)
-    mine = Q(owner_id=caller.id) | (member & live_policy)
+    policies = policies_of(caller.id).filter(
+        Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now()), effect=Policy.Effect.ALLOW
+    )
+    mine = Q(owner_id=caller.id) | Q(pk__in=policies.values("vault_id"))
     return (
         Vault.objects.filter(mine, deleted_at__isnull=True)
         .select_related("created_by")
         .order_by("name", "id")
-        .distinct()
     )
 
 

@@ -24,7 +24,7 @@ def operator(db):
 
 
 @pytest.fixture
-def filled(alice, bob, vault):
+def filled(alice, bob, robot, vault):
     """A row in every table."""
     allow(bob, vault, "a/**", "read")
     headers = {"Idempotency-Key": "once"}

@@ -27,6 +27,7 @@ def test_every_route_is_in_it_and_nothing_else(document):
             method,
             route.replace("(?P<vault_id>[^/]+)", "{vault_id}")
             .replace("<vault_id>", "{vault_id}")
+            .replace("<item_id>", "{item_id}")
             .replace(r"(?P<path>[\s\S]*)", "{path}")
             .replace("(?P<number>[^/]*)", "{number}")
             .removesuffix(r"\Z"),

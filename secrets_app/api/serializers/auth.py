@@ -1,18 +1,90 @@
+from django.utils import timezone
 from rest_framework import serializers
 
-from secrets_app.api.serializers.base import StrictSerializer
+from secrets_app.api.serializers.agents import IdField
+from secrets_app.api.serializers.base import SparseSerializer, StrictSerializer
+from secrets_app.api.serializers.fields import InstantField, NameField, StringField
+from secrets_app.models import ApiKey, Principal
 
 
 class PasswordSignInSerializer(StrictSerializer):
-    email = serializers.CharField(max_length=254)
-    password = serializers.CharField(max_length=1024, trim_whitespace=False)
+    email = StringField(max_length=254, trim_whitespace=True)
+    password = StringField(max_length=1024)
 
 
 class ApiKeySignInSerializer(StrictSerializer):
-    api_key = serializers.CharField(max_length=128)
+    api_key = StringField(max_length=128)
 
 
 class TokenSerializer(serializers.Serializer):  # type: ignore[type-arg]
     access_token = serializers.CharField()
     token_type = serializers.ChoiceField(choices=["Bearer"])
     expires_in = serializers.IntegerField(help_text="Seconds.")
+
+
+class AgentSignInSerializer(StrictSerializer):
+    api_key = StringField(max_length=128)
+    agent_id = IdField(required=False)
+
+
+class AgentTokenSerializer(TokenSerializer):
+    agent_id = serializers.UUIDField()
+    vault_ids = serializers.ListField(child=serializers.UUIDField())
+
+
+class ApiKeyCreateSerializer(StrictSerializer):
+    name = NameField()
+    expires_at = InstantField(required=False)
+
+
+class ApiKeySerializer(SparseSerializer):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    key_prefix = serializers.CharField(source="prefix")
+    is_active = serializers.SerializerMethodField()
+    created_at = InstantField()
+    expires_at = InstantField(required=False)
+    last_used_at = InstantField(required=False)
+
+    def get_is_active(self, key: ApiKey) -> bool:
+        expired = key.expires_at is not None and key.expires_at <= timezone.now()
+        return key.revoked_at is None and not expired
+
+
+class ApiKeyListSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    keys = ApiKeySerializer(many=True)
+
+
+class NewApiKeySerializer(serializers.Serializer):  # type: ignore[type-arg]
+    key = ApiKeySerializer()
+    api_key = serializers.CharField(help_text="Shown this once.")
+
+
+class AccountSerializer(SparseSerializer):
+    id = serializers.UUIDField()
+    type = serializers.CharField(source="kind")
+    email = serializers.SerializerMethodField()
+    display_name = serializers.CharField(source="name")
+    created_at = InstantField()
+
+    def get_email(self, principal: Principal) -> str | None:
+        return None if principal.user is None else str(principal.user.get_username())
+
+
+class AccountUpdateSerializer(StrictSerializer):
+    display_name = NameField()
+
+
+class PasswordChangeSerializer(StrictSerializer):
+    current_password = StringField(max_length=1024)
+    new_password = StringField(max_length=1024)
+
+
+class MessageSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    message = serializers.CharField()
+
+
+class PublicKeySerializer(serializers.Serializer):  # type: ignore[type-arg]
+    kid = serializers.CharField()
+    algorithm = serializers.ChoiceField(choices=["EdDSA"])
+    public_key = serializers.CharField(help_text="PEM.")

@@ -124,6 +124,20 @@ class CountField(serializers.Field):  # type: ignore[type-arg]
         return int(data)
 
 
+class StringField(serializers.CharField):
+    """Text as it is sent: DRF would turn a number into text, and trim."""
+
+    default_error_messages = {"invalid": "This must be a string."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"trim_whitespace": False} | kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class NameField(serializers.CharField):
     """A name people read: trimmed, 1 to 255 characters, none of them a control or a
     bidirectional mark, with which one name could pose as another."""

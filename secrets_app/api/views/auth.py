@@ -1,4 +1,5 @@
 from dataclasses import asdict
+from typing import Any
 
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
@@ -8,16 +9,25 @@ from secrets_app.api.authentication import anonymous
 from secrets_app.api.permissions import Access
 from secrets_app.api.schema import operation, problems
 from secrets_app.api.serializers.auth import (
+    AgentSignInSerializer,
+    AgentTokenSerializer,
     ApiKeySignInSerializer,
     PasswordSignInSerializer,
+    PublicKeySerializer,
     TokenSerializer,
 )
 from secrets_app.api.views.base import ApiViewSet
+from secrets_app.conf import app_settings
 from secrets_app.errors import InvalidInput
-from secrets_app.services.sign_in import sign_in_with_api_key, sign_in_with_password
+from secrets_app.services.sign_in import (
+    sign_in_with_agent_key,
+    sign_in_with_api_key,
+    sign_in_with_password,
+)
 from secrets_app.services.signing_keys import key_set
 from secrets_app.services.tokens import IssuedToken, revoke_token
 
+_CACHED = {"Cache-Control": "public, max-age=300"}
 _SIGN_IN_PROBLEMS = problems(400, 401, 413, 415, 500)
 
 
@@ -28,6 +38,7 @@ class AuthViewSet(ApiViewSet):
     access = {
         "with_password": Access.PUBLIC,
         "with_api_key": Access.PUBLIC,
+        "with_agent_key": Access.PUBLIC,
         "revoke": Access.SIGNED_IN,
     }
 
@@ -52,6 +63,22 @@ class AuthViewSet(ApiViewSet):
         return _token(sign_in_with_api_key(actor=anonymous(request), **body.validated_data))
 
     @operation(
+        summary="Exchange an agent's key for a token",
+        request=AgentSignInSerializer,
+        responses={200: AgentTokenSerializer} | _SIGN_IN_PROBLEMS,
+    )
+    def with_agent_key(self, request: Request) -> Response:
+        """With `agent_id` the key must be that agent's."""
+        body = AgentSignInSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        issued, agent = sign_in_with_agent_key(
+            api_key=body.validated_data["api_key"],
+            agent_id=body.validated_data.get("agent_id"),
+            actor=anonymous(request),
+        )
+        return _token(issued, agent_id=str(agent.pk), vault_ids=agent.vault_ids)
+
+    @operation(
         summary="Revoke the token this request is made with",
         request=None,
         responses={204: None} | problems(400, 401, 500),
@@ -67,16 +94,43 @@ class AuthViewSet(ApiViewSet):
 
 class WellKnownViewSet(ApiViewSet):
     tag = "Auth"
-    access = {"signing_keys": Access.PUBLIC}
+    access = {
+        "signing_keys": Access.PUBLIC,
+        "public_key": Access.PUBLIC,
+        "configuration": Access.PUBLIC,
+    }
 
     @operation(
         summary="The keys that verify tokens",
         responses={200: OpenApiResponse({"type": "object"}, description="A JWK Set (RFC 7517).")},
     )
     def signing_keys(self, request: Request) -> Response:
-        return Response(key_set().jwks(), headers={"Cache-Control": "public, max-age=300"})
+        return Response(key_set().jwks(), headers=_CACHED)
+
+    @operation(
+        summary="The key that signs tokens now",
+        responses={200: PublicKeySerializer} | problems(500),
+    )
+    def public_key(self, request: Request) -> Response:
+        """In PEM, for libraries that take no JWK Set."""
+        return Response(key_set().public_key(), headers=_CACHED)
+
+    @operation(
+        summary="OpenID Connect discovery",
+        responses={200: OpenApiResponse({"type": "object"}, description="Where the keys are.")},
+    )
+    def configuration(self, request: Request) -> Response:
+        body = {
+            "issuer": app_settings.JWT_ISSUER,
+            "jwks_uri": request.build_absolute_uri("/.well-known/jwks.json"),
+            "token_endpoint": request.build_absolute_uri("/v1/auth/token"),
+            "id_token_signing_alg_values_supported": ["EdDSA"],
+            "response_types_supported": ["token"],
+            "subject_types_supported": ["public"],
+        }
+        return Response(body, headers=_CACHED)
 
 
-def _token(issued: IssuedToken) -> Response:
-    body = asdict(issued) | {"token_type": "Bearer"}
+def _token(issued: IssuedToken, **more: Any) -> Response:
+    body = asdict(issued) | {"token_type": "Bearer"} | more
     return Response(body, headers={"Cache-Control": "no-store"})

@@ -61,6 +61,8 @@ class ApiViewSet(ViewSet):
             self.kwargs["vault_id"] = parse_uuid(self.kwargs["vault_id"])
         if "path" in self.kwargs:
             self.kwargs["path"] = parse_path(self.kwargs["path"])
+        if "item_id" in self.kwargs:
+            self.kwargs["item_id"] = parse_uuid(self.kwargs["item_id"], "id")
         if "number" in self.kwargs:
             self.kwargs["number"] = parse_version_number(self.kwargs["number"])
         self.check_permissions(request)

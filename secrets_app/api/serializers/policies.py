@@ -1,0 +1,93 @@
+from typing import Any
+
+from rest_framework import serializers
+
+from secrets_app.api.serializers.base import SparseSerializer, StrictSerializer
+from secrets_app.api.serializers.batches import PathField
+from secrets_app.api.serializers.fields import InstantField, JSONObjectField, StringField
+from secrets_app.models import Policy
+from secrets_app.policy.decision import GRANTABLE, Effect, Permission
+from secrets_app.services.policies import PRINCIPAL_TYPES, NewPolicy
+
+
+def _choices(names: Any) -> serializers.ChoiceField:
+    known = list(names)
+    return serializers.ChoiceField(
+        choices=known, error_messages={"invalid_choice": f"Known are: {', '.join(known)}."}
+    )
+
+
+def _effect() -> serializers.ChoiceField:
+    return serializers.ChoiceField(
+        choices=[effect.value for effect in Effect],
+        required=False,
+        error_messages={"invalid_choice": f"Known are: {', '.join(Effect)}."},
+    )
+
+
+class PolicyCreateSerializer(StrictSerializer):
+    secret_path_pattern = StringField()
+    principal_type = _choices(PRINCIPAL_TYPES)
+    principal_id = StringField(max_length=150, help_text="An id, or a group's name.")
+    permissions = serializers.ListField(child=_choices(GRANTABLE), min_length=1, max_length=8)
+    conditions = JSONObjectField(required=False)
+    expires_at = InstantField(required=False)
+    effect = _effect()
+
+    def to_policy(self) -> NewPolicy:
+        """The validated body, as the service takes it."""
+        return NewPolicy(**self.validated_data)
+
+
+class PolicyUpdateSerializer(StrictSerializer):
+    """What is left out stays; null takes conditions or expiry away. Pattern and principal are fixed."""
+
+    permissions = serializers.ListField(
+        child=_choices(GRANTABLE), min_length=1, max_length=8, required=False
+    )
+    conditions = JSONObjectField(required=False, allow_null=True)
+    expires_at = InstantField(required=False, allow_null=True)
+    effect = _effect()
+
+
+class PolicySerializer(SparseSerializer):
+    id = serializers.UUIDField()
+    vault_id = serializers.UUIDField()
+    secret_path_pattern = serializers.CharField(source="pattern")
+    principal_type = serializers.SerializerMethodField()
+    principal_id = serializers.SerializerMethodField()
+    permissions = serializers.ListField(child=serializers.CharField())
+    effect = serializers.CharField()
+    conditions = JSONObjectField(required=False)
+    expires_at = InstantField(required=False)
+    created_by = serializers.CharField()
+    created_at = InstantField()
+
+    def get_principal_type(self, policy: Policy) -> str:
+        return "group" if policy.principal is None else policy.principal.kind
+
+    def get_principal_id(self, policy: Policy) -> str:
+        if policy.principal is not None:
+            return str(policy.principal_id)
+        return str(policy.group)
+
+
+class PolicyListSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    policies = PolicySerializer(many=True)
+
+
+class AccessQuerySerializer(StrictSerializer):
+    principal_id = serializers.UUIDField(
+        required=False, help_text="Left out: the caller. Others are for the vault's owner."
+    )
+    path = PathField()
+    permission = _choices([permission.value for permission in Permission])
+
+
+class ExplanationSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    principal_id = serializers.UUIDField()
+    path = serializers.CharField()
+    permission = serializers.CharField()
+    allowed = serializers.BooleanField()
+    reason = serializers.CharField()
+    policies = serializers.ListField(child=serializers.UUIDField())

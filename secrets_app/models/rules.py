@@ -1,0 +1,108 @@
+"""The policies that concern a principal in a vault, as one column of the principal's row.
+
+With it everything about a request comes with one query, however many policies there are.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Aggregate, JSONField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import JSONObject
+
+from secrets_app.models.policy import Policy
+from secrets_app.models.principal import Principal
+from secrets_app.policy.decision import Rule
+
+
+class _JSONList(Aggregate):
+    function = "JSON_GROUP_ARRAY"
+    output_field = JSONField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, function="JSONB_AGG", **context)
+
+
+def rules_in(vault_id: UUID | None) -> Subquery:
+    """For a queryset of principals: their policies in a vault, their groups' included, as JSON."""
+    concerned = Q(principal_id=OuterRef("pk"))
+    if _users_have_groups():
+        concerned |= Q(group_id__in=_groups_of(OuterRef(OuterRef("user_id"))))
+    rules = (
+        Policy.objects.filter(concerned, Q(vault_id=vault_id))
+        .order_by()
+        .values("vault_id")
+        .annotate(
+            rules=_JSONList(
+                JSONObject(
+                    id="id",
+                    pattern="pattern",
+                    permissions="permissions",
+                    effect="effect",
+                    conditions="conditions",
+                    expires_at="expires_at",
+                )
+            )
+        )
+        .values("rules")
+    )
+    return Subquery(rules, output_field=JSONField())
+
+
+def policies_of(principal_id: UUID) -> QuerySet[Policy]:
+    """A principal's policies in all vaults, its groups' included."""
+    concerned = Q(principal_id=principal_id)
+    if _users_have_groups():
+        user = Principal.objects.filter(pk=principal_id, user__isnull=False).values("user_id")
+        concerned |= Q(group_id__in=_groups_of(Subquery(user)))
+    return Policy.objects.filter(concerned)
+
+
+def parse_rules(raw: list[dict[str, Any]] | None) -> tuple[Rule, ...]:
+    """The column of `rules_in` as rules of the policy package."""
+    return tuple(
+        Rule(
+            policy_id=UUID(each["id"]),
+            pattern=each["pattern"],
+            permissions=_loads(each["permissions"]),
+            effect=each["effect"],
+            conditions=_loads(each["conditions"]),
+            expires_at=_instant(each["expires_at"]),
+        )
+        for each in raw or ()
+    )
+
+
+def _loads(text: str | None) -> object:
+    """JSON kept as text. What is not JSON at all stays what it is, and makes no sense to anybody."""
+    if text is None:
+        return None
+    try:
+        parsed: object = json.loads(text)
+    except ValueError:
+        return text
+    return parsed
+
+
+def _instant(text: str | None) -> datetime | None:
+    """SQLite writes times without an offset, in UTC."""
+    if text is None:
+        return None
+    parsed = datetime.fromisoformat(text)
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed
+
+
+def _groups_of(user_id: Any) -> Subquery:
+    return Subquery(Group.objects.filter(user=user_id).values("pk"))
+
+
+def _users_have_groups() -> bool:
+    try:
+        get_user_model()._meta.get_field("groups")
+    except FieldDoesNotExist:
+        return False
+    return True

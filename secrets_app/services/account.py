@@ -1,0 +1,58 @@
+"""What a person sees and changes of their own account."""
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import F
+
+from secrets_app.errors import InvalidInput
+from secrets_app.models import Principal
+from secrets_app.services.access import Caller
+from secrets_app.services.agents import require_person
+from secrets_app.services.audit import FAILURE, SUCCESS, Resource, record
+
+
+def get_account(*, caller: Caller) -> Principal:
+    """The calling principal, with its user."""
+    return Principal.objects.select_related("user").get(pk=caller.id)
+
+
+def rename_account(*, caller: Caller, name: str) -> Principal:
+    """Change the name that others see. Raises Forbidden for an agent."""
+    require_person(caller, "auth.profile_update")
+    with transaction.atomic():
+        Principal.objects.filter(pk=caller.id).update(name=name)
+        resource = Resource("principal", caller.id)
+        record("auth.profile_update", SUCCESS, actor=caller.actor, resource=resource)
+    return get_account(caller=caller)
+
+
+def change_password(*, caller: Caller, current: str, new: str) -> None:
+    """Set a new password and end every token issued so far; API keys stay.
+
+    Raises Forbidden for an agent, InvalidInput when the current password is wrong or the new one
+    is too weak.
+    """
+    require_person(caller, "auth.password_change")
+    resource = Resource("principal", caller.id)
+    user = get_account(caller=caller).user
+    if user is None or not user.check_password(current):
+        with transaction.atomic():
+            details = {"reason": "bad_credentials"}
+            record(
+                "auth.password_change",
+                FAILURE,
+                actor=caller.actor,
+                resource=resource,
+                details=details,
+            )
+        raise InvalidInput({"current_password": ["This is not your password."]})
+    try:
+        validate_password(new, user)
+    except ValidationError as error:
+        raise InvalidInput({"new_password": error.messages}) from None
+    with transaction.atomic():
+        user.set_password(new)
+        user.save(update_fields=["password"])
+        Principal.objects.filter(pk=caller.id).update(token_generation=F("token_generation") + 1)
+        record("auth.password_change", SUCCESS, actor=caller.actor, resource=resource)

@@ -1,0 +1,250 @@
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Group
+
+from secrets_app.models import AuditEvent, Policy
+from tests.cast import allow, body, deny, secret_url, vault_of
+
+
+def url(vault, policy=None):
+    return f"/v1/vaults/{vault.id}/policies" + (f"/{policy}" if policy else "")
+
+
+def for_person(who, pattern="**", *permissions, **fields):
+    return {
+        "secret_path_pattern": pattern,
+        "principal_type": who.principal.kind,
+        "principal_id": str(who.principal.id),
+        "permissions": list(permissions) or ["read"],
+    } | fields
+
+
+@pytest.fixture
+def written(alice, vault):
+    alice.api.put(secret_url(vault), body("hunter2"))
+    return secret_url(vault)
+
+
+def test_a_policy_holds_from_the_next_request_on_and_ends_with_its_deletion(
+    alice, bob, vault, written
+):
+    api = bob.api
+    assert api.get(written).status_code == 403
+    response = alice.api.post(url(vault), for_person(bob, "api-keys/*"))
+    assert response.status_code == 201
+    answer = response.json()
+    assert set(answer) == {
+        "id",
+        "vault_id",
+        "secret_path_pattern",
+        "principal_type",
+        "principal_id",
+        "permissions",
+        "effect",
+        "created_by",
+        "created_at",
+    }
+    assert (answer["effect"], answer["principal_type"]) == ("allow", "user")
+    assert api.get(written).status_code == 200
+    assert alice.api.delete(url(vault, answer["id"])).status_code == 204
+    assert api.get(written).status_code == 403
+    actions = AuditEvent.objects.filter(resource_type="policy").values_list("action", flat=True)
+    assert sorted(actions) == ["policy.create", "policy.delete"]
+
+
+def test_every_field_is_kept_and_given_back(alice, robot, vault):
+    conditions = {
+        "ip_allowlist": ["192.0.2.0/24"],
+        "time_window": {"after": "22:00", "before": "06:00", "timezone": "Europe/Berlin"},
+    }
+    fields = for_person(
+        robot,
+        "prod/*/db",
+        "write",
+        "read",
+        effect="deny",
+        conditions=conditions,
+        expires_at="2030-01-01T00:00:00Z",
+    )
+    answer = alice.api.post(url(vault), fields).json()
+    assert answer["principal_type"] == "agent"
+    assert answer["permissions"] == ["read", "write"]
+    assert answer["conditions"] == conditions
+    assert answer["expires_at"] == "2030-01-01T00:00:00Z"
+    assert alice.api.get(url(vault)).json() == {"policies": [answer]}
+
+
+BAD = [
+    ("secret_path_pattern", "a*"),
+    ("secret_path_pattern", "a//b"),
+    ("secret_path_pattern", "+"),
+    ("secret_path_pattern", "a\n"),
+    ("secret_path_pattern", 5),
+    ("secret_path_pattern", None),
+    ("principal_type", "everybody"),
+    ("principal_type", None),
+    ("principal_id", "not-an-id"),
+    ("principal_id", str(uuid4())),
+    ("principal_id", None),
+    ("permissions", ["read", "own"]),
+    ("permissions", ["list"]),
+    ("permissions", []),
+    ("permissions", "read"),
+    ("permissions", None),
+    ("effect", "maybe"),
+    ("conditions", {"ip": ["192.0.2.0/24"]}),
+    ("conditions", {"ip_allowlist": ["192.0.2.1/24"]}),
+    ("conditions", {"time_window": {"after": "8am", "before": "20:00"}}),
+    ("conditions", {"time_window": {"after": "08:00", "before": "20:00", "timezone": "Mars"}}),
+    ("conditions", []),
+    ("expires_at", "soon"),
+    ("efect", "deny"),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), BAD)
+def test_what_makes_no_sense_is_400_with_the_field_and_makes_nothing(
+    alice, bob, vault, field, value
+):
+    response = alice.api.post(url(vault), for_person(bob) | {field: value})
+    assert response.status_code == 400
+    (named,) = response.json()["errors"]
+    assert named.split(".")[0] == field
+    assert not Policy.objects.exists()
+
+
+def test_the_kind_must_fit_the_principal(alice, bob, robot, vault):
+    for who, kind in ((bob, "agent"), (robot, "user")):
+        response = alice.api.post(url(vault), for_person(who) | {"principal_type": kind})
+        assert list(response.json()["errors"]) == ["principal_id"]
+
+
+def test_permissions_effect_conditions_and_expiry_can_be_changed(alice, bob, vault, written):
+    policy = alice.api.post(url(vault), for_person(bob)).json()["id"]
+    api = bob.api
+    assert api.get(written).status_code == 200
+    changed = alice.api.put(url(vault, policy), {"permissions": ["write"]})
+    assert (changed.status_code, changed.json()["permissions"]) == (200, ["write"])
+    assert api.get(written).status_code == 403
+    assert api.put(written, body()).status_code == 201
+    elsewhere = {"ip_allowlist": ["198.51.100.0/24"]}
+    alice.api.put(url(vault, policy), {"permissions": ["read"], "conditions": elsewhere})
+    assert api.get(written).status_code == 403
+    alice.api.put(url(vault, policy), {"conditions": None})
+    assert api.get(written).status_code == 200
+    alice.api.put(url(vault, policy), {"expires_at": "2001-01-01T00:00:00Z"})
+    assert api.get(written).status_code == 403
+    alice.api.put(url(vault, policy), {"expires_at": None})
+    assert api.get(written).status_code == 200
+    alice.api.put(url(vault, policy), {"effect": "deny"})
+    assert api.get(written).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"secret_path_pattern": "**"},
+        {"principal_id": str(uuid4())},
+        {"permissions": []},
+        {"permissions": ["own"]},
+        {"conditions": {"x": 1}},
+        {"effect": None},
+    ],
+)
+def test_pattern_and_principal_are_fixed_and_nonsense_is_400(alice, bob, vault, fields):
+    policy = allow(bob, vault, "a", "read")
+    assert alice.api.put(url(vault, policy.id), fields).status_code == 400
+    policy.refresh_from_db()
+    assert (policy.pattern, policy.permissions, policy.effect) == ("a", ["read"], "allow")
+
+
+def test_policies_are_the_owners_business_alone(bob, robot, vault):
+    policy = allow(bob, vault, "**", "read", "write", "delete", "rotate")
+    allow(robot, vault, "**", "read", "write", "delete", "rotate")
+    for who in (bob, robot):
+        assert who.api.post(url(vault), for_person(who)).status_code == 403
+        assert who.api.get(url(vault)).status_code == 403
+        assert who.api.put(url(vault, policy.id), {"effect": "allow"}).status_code == 403
+        assert who.api.delete(url(vault, policy.id)).status_code == 403
+    assert Policy.objects.count() == 2
+
+
+def test_a_policy_is_reached_through_its_own_vault_only(alice, bob, charlie, vault):
+    policy = allow(bob, vault, "**", "read")
+    for other in (vault_of(alice, "other"), vault_of(charlie, "own")):
+        owner = alice if other.owner_id == alice.principal.id else charlie
+        assert owner.api.delete(url(other, policy.id)).status_code == 404
+        assert owner.api.put(url(other, policy.id), {"effect": "deny"}).status_code == 404
+    assert alice.api.delete(url(vault, uuid4())).status_code == 404
+    assert alice.api.delete(url(vault, "x")).status_code == 400
+    assert Policy.objects.get().effect == "allow"
+
+
+# --- groups ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def team(bob):
+    group = Group.objects.create(name="team")
+    bob.user.groups.add(group)
+    return group
+
+
+def for_group(name="team", **fields):
+    return {
+        "secret_path_pattern": "**",
+        "principal_type": "group",
+        "principal_id": name,
+        "permissions": ["read"],
+    } | fields
+
+
+def test_a_group_is_one_principal_and_membership_holds_on_the_next_request(
+    alice, bob, charlie, vault, written, team
+):
+    answer = alice.api.post(url(vault), for_group()).json()
+    assert (answer["principal_type"], answer["principal_id"]) == ("group", "team")
+    assert bob.api.get(written).status_code == 200
+    assert charlie.api.get(written).status_code == 403
+    charlie.user.groups.add(team)
+    assert charlie.api.get(written).status_code == 200
+    bob.user.groups.clear()
+    assert bob.api.get(written).status_code == 403
+
+
+def test_a_deny_for_one_beats_an_allow_for_the_group_and_the_other_way_round(
+    alice, bob, vault, written, team
+):
+    alice.api.post(url(vault), for_group())
+    one = deny(bob, vault, "**", "read")
+    assert bob.api.get(written).status_code == 403
+    one.delete()
+    assert bob.api.get(written).status_code == 200
+    allow(bob, vault, "**", "read")
+    alice.api.post(url(vault), for_group(effect="deny"))
+    assert bob.api.get(written).status_code == 403
+
+
+def test_a_group_makes_members_of_a_vault(alice, bob, vault, written, team):
+    alice.api.post(url(vault), for_group())
+    assert bob.api.get(f"/v1/vaults/{vault.id}").status_code == 200
+    assert [v["name"] for v in bob.api.get("/v1/vaults").json()["vaults"]] == ["team"]
+    listed = bob.api.get(f"/v1/vaults/{vault.id}/secrets").json()["secrets"]
+    assert [s["path"] for s in listed] == ["api-keys/openai"]
+
+
+def test_an_unknown_group_is_400(alice, vault):
+    response = alice.api.post(url(vault), for_group("nobody"))
+    assert list(response.json()["errors"]) == ["principal_id"]
+
+
+def test_groups_come_with_the_same_single_query(alice, bob, vault, team, django_assert_num_queries):
+    from secrets_app.services.access import identify
+
+    alice.api.post(url(vault), for_group())
+    allow(bob, vault, "a", "read")
+    token = bob.token
+    with django_assert_num_queries(1):
+        caller = identify(bearer=token, vault_id=vault.id, address=None, request_id=uuid4())
+    assert len(caller.vault.rules) == 2
