@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from django.conf import settings
+from limits import parse
 
 from secrets_app.errors import ConfigurationError
 
@@ -42,6 +43,9 @@ class AppSettings:
             "DELETED_RETENTION_DAYS",
             "MAX_VERSIONS",
             "TRUSTED_PROXIES",
+            "RATE_LIMIT",
+            "SIGN_IN_RATE_LIMIT",
+            "RATE_LIMIT_STORAGE",
         }
     )
 
@@ -106,6 +110,25 @@ class AppSettings:
         except ValueError:
             raise ConfigurationError("TRUSTED_PROXIES must be a list of networks (CIDR).") from None
 
+    @property
+    def RATE_LIMIT(self) -> str:
+        """Requests of one principal, such as `6000/minute` (the default); empty: no limit."""
+        return self._rate("RATE_LIMIT", "6000/minute")
+
+    @property
+    def SIGN_IN_RATE_LIMIT(self) -> str:
+        """Attempts to sign in from one address, such as `120/minute` (the default); empty: no limit."""
+        return self._rate("SIGN_IN_RATE_LIMIT", "120/minute")
+
+    @property
+    def RATE_LIMIT_STORAGE(self) -> str:
+        """Where requests are counted: `memory://` (each process by itself, the default) or a URL of
+        the library `limits`, such as `redis://host`."""
+        value = self._raw("RATE_LIMIT_STORAGE", "memory://")
+        if not isinstance(value, str) or "://" not in value:
+            raise ConfigurationError("RATE_LIMIT_STORAGE must be a URL.")
+        return value
+
     def unknown_names(self) -> list[str]:
         """Keys of `SECRETS_APP` that mean nothing here, probably mistyped."""
         return sorted(self._all().keys() - self.NAMES)
@@ -123,6 +146,17 @@ class AppSettings:
         value = self._raw(name, default)
         if type(value) is not int or not least <= value <= most:
             raise ConfigurationError(f"{name} must be a whole number from {least} to {most}.")
+        return value
+
+    def _rate(self, name: str, default: str) -> str:
+        value = self._raw(name, default)
+        if not isinstance(value, str):
+            raise ConfigurationError(f"{name} must be text such as 100/minute.")
+        try:
+            if value:
+                parse(value)
+        except ValueError:
+            raise ConfigurationError(f"{name} must be a rate such as 100/minute.") from None
         return value
 
     def _strings(self, name: str) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ SecretsAppError
 ├── ConfigurationError          the deployment is set up wrongly; the message says what to do
 ├── Unauthenticated             no, malformed, expired or revoked credential
 ├── Forbidden                   known caller, but neither owner nor allowed by a policy
+├── TooManyRequests             carries `retry_after_s`, seconds
+│   └── LockedOut               too many wrong passwords for this account from this address
 ├── NotFound                    vault, secret or version that is not there
 ├── Conflict                    the state of the resource forbids it (a name taken twice)
 │   └── StillRunning            the first request with this Idempotency-Key has not ended
@@ -57,6 +59,18 @@ class Unauthenticated(SecretsAppError):
 
 class Forbidden(SecretsAppError):
     detail = "You are neither the vault's owner nor allowed to do this by a policy."
+
+
+class TooManyRequests(SecretsAppError):
+    detail = "Too many requests. Try again later."
+
+    def __init__(self, retry_after_s: int) -> None:
+        self.retry_after_s = max(1, retry_after_s)
+        super().__init__()
+
+
+class LockedOut(TooManyRequests):
+    detail = "Too many wrong passwords. Try again later."
 
 
 class NotFound(SecretsAppError):

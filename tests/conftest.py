@@ -36,3 +36,11 @@ def vault(alice: Person) -> Vault:
 def nobody(db: Any) -> Api:
     """A client that has not signed in."""
     return Api()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_rates() -> None:
+    """Requests of one test do not count in another."""
+    from secrets_app.api.throttling import _limiter
+
+    _limiter.cache_clear()

@@ -4,6 +4,7 @@
 docs/operations.md lists every variable.
 """
 
+from datetime import timedelta
 from typing import Any
 
 import environ
@@ -75,6 +76,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "axes",
     *(["corsheaders"] if CORS_ALLOWED_ORIGINS else []),
     "vaultsite.accounts",
     "secrets_app",
@@ -89,6 +91,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "vaultsite.urls"
 WSGI_APPLICATION = "vaultsite.wsgi.application"
@@ -116,6 +119,28 @@ WHITENOISE_AUTOREFRESH = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+
+# Lockout after wrong passwords, for an account from an address: counted where every process sees it.
+CACHE_URL = env.str("CACHE_URL", default="")
+if CACHE_URL:
+    CACHES = {"default": env.cache_url("CACHE_URL")}
+_AXES_HANDLER = "cache.AxesCacheHandler" if CACHE_URL else "database.AxesDatabaseHandler"
+AXES_HANDLER = f"axes.handlers.{_AXES_HANDLER}"
+AXES_FAILURE_LIMIT = _whole("LOCKOUT_FAILURES", 10)
+AXES_COOLOFF_TIME = timedelta(seconds=_whole("LOCKOUT_SECONDS", 900))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_USERNAME_CALLABLE = "vaultsite.accounts.lockout.identity"
+AXES_CLIENT_IP_CALLABLE = "vaultsite.accounts.lockout.address"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ACCESS_FAILURE_LOG = False
+AXES_HTTP_RESPONSE_CODE = 429
+AXES_VERBOSE = False
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -164,6 +189,9 @@ SECRETS_APP = {
     "DELETED_RETENTION_DAYS": _whole("DELETED_RETENTION_DAYS", 30),
     "MAX_VERSIONS": _whole("MAX_VERSIONS", 0),
     "TRUSTED_PROXIES": env.list("TRUSTED_PROXIES", default=[]),
+    "RATE_LIMIT": env.str("RATE_LIMIT", default="6000/minute"),
+    "SIGN_IN_RATE_LIMIT": env.str("SIGN_IN_RATE_LIMIT", default="120/minute"),
+    "RATE_LIMIT_STORAGE": CACHE_URL if CACHE_URL.startswith("redis") else "memory://",
     "EXTRA_SECRET_TYPES": env.list("EXTRA_SECRET_TYPES", default=[]),
 }
 REST_FRAMEWORK = {

@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -55,7 +56,7 @@ def parse_version_number(raw: str) -> int:
     return int(raw)
 
 
-def client_address(request: Request) -> str | None:
+def client_address(request: Request | HttpRequest) -> str | None:
     """The client's address: the peer of the socket, or what trusted proxies say of it.
 
     X-Forwarded-For is read from its end, where our own proxies wrote, up to the first address that

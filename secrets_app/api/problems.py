@@ -29,6 +29,7 @@ STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (errors.InvalidInput, HTTPStatus.BAD_REQUEST),
     (errors.Unauthenticated, HTTPStatus.UNAUTHORIZED),
     (errors.Forbidden, HTTPStatus.FORBIDDEN),
+    (errors.TooManyRequests, HTTPStatus.TOO_MANY_REQUESTS),
     (errors.NotFound, HTTPStatus.NOT_FOUND),
     (errors.Conflict, HTTPStatus.CONFLICT),
     (errors.PreconditionFailed, HTTPStatus.PRECONDITION_FAILED),
@@ -140,6 +141,8 @@ def _headers(exc: Exception, status: int) -> dict[str, str]:
         headers["WWW-Authenticate"] = 'Bearer realm="vaultsite"'
     if isinstance(exc, _PASSING):
         headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(exc, errors.TooManyRequests):
+        headers["Retry-After"] = str(exc.retry_after_s)
     if isinstance(exc, errors.StillRunning):
         headers["Retry-After"] = "1"
     wait = getattr(exc, "wait", None) if isinstance(exc, Throttled) else None

@@ -30,7 +30,7 @@ class _JSONList(Aggregate):
 def rules_in(vault_id: UUID | None) -> Subquery:
     """For a queryset of principals: their policies in a vault, their groups' included, as JSON."""
     concerned = Q(principal_id=OuterRef("pk"))
-    if _users_have_groups():
+    if users_have_groups():
         concerned |= Q(group_id__in=_groups_of(OuterRef(OuterRef("user_id"))))
     rules = (
         Policy.objects.filter(concerned, Q(vault_id=vault_id))
@@ -56,7 +56,7 @@ def rules_in(vault_id: UUID | None) -> Subquery:
 def policies_of(principal_id: UUID) -> QuerySet[Policy]:
     """A principal's policies in all vaults, its groups' included."""
     concerned = Q(principal_id=principal_id)
-    if _users_have_groups():
+    if users_have_groups():
         user = Principal.objects.filter(pk=principal_id, user__isnull=False).values("user_id")
         concerned |= Q(group_id__in=_groups_of(Subquery(user)))
     return Policy.objects.filter(concerned)
@@ -100,7 +100,7 @@ def _groups_of(user_id: Any) -> Subquery:
     return Subquery(Group.objects.filter(user=user_id).values("pk"))
 
 
-def _users_have_groups() -> bool:
+def users_have_groups() -> bool:
     try:
         get_user_model()._meta.get_field("groups")
     except FieldDoesNotExist:

@@ -4,12 +4,14 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F
+from django.http import HttpRequest
 
 from secrets_app.errors import InvalidInput
 from secrets_app.models import Principal
 from secrets_app.services.access import Caller
 from secrets_app.services.agents import require_person
 from secrets_app.services.audit import FAILURE, SUCCESS, Resource, record
+from secrets_app.services.passwords import check_password
 
 
 def get_account(*, caller: Caller) -> Principal:
@@ -27,16 +29,17 @@ def rename_account(*, caller: Caller, name: str) -> Principal:
     return get_account(caller=caller)
 
 
-def change_password(*, caller: Caller, current: str, new: str) -> None:
+def change_password(*, caller: Caller, current: str, new: str, request: HttpRequest) -> None:
     """Set a new password and end every token issued so far; API keys stay.
 
     Raises Forbidden for an agent, InvalidInput when the current password is wrong or the new one
-    is too weak.
+    is too weak, LockedOut.
     """
     require_person(caller, "auth.password_change")
     resource = Resource("principal", caller.id)
     user = get_account(caller=caller).user
-    if user is None or not user.check_password(current):
+    username = "" if user is None else user.get_username()
+    if user is None or not check_password(username=username, password=current, request=request):
         with transaction.atomic():
             details = {"reason": "bad_credentials"}
             record(

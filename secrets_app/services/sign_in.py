@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import NoReturn
 from uuid import UUID
 
-from django.contrib.auth import authenticate, get_user_model
+from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.http import HttpRequest
 from django.utils import timezone
 
 from secrets_app.conf import app_settings
-from secrets_app.errors import Unauthenticated
+from secrets_app.errors import LockedOut, Unauthenticated
 from secrets_app.models import Agent, ApiKey, Principal
 from secrets_app.services.api_keys import (
     AGENT_KEY_PREFIX,
@@ -18,22 +19,31 @@ from secrets_app.services.api_keys import (
     note_use,
 )
 from secrets_app.services.audit import FAILURE, SUCCESS, Actor, Resource, record
+from secrets_app.services.passwords import check_password
 from secrets_app.services.principals import principal_for_user
 from secrets_app.services.tokens import IssuedToken, issue_token
 
 
-def sign_in_with_password(*, email: str, password: str, actor: Actor) -> IssuedToken:
-    """Exchange e-mail and password for a token. Raises Unauthenticated, the same for every reason.
+def sign_in_with_password(
+    *, email: str, password: str, actor: Actor, request: HttpRequest
+) -> IssuedToken:
+    """Exchange e-mail and password for a token.
 
-    An unknown account costs a password hash too (Django's `authenticate` sees to that).
+    Raises Unauthenticated, the same for every reason, and LockedOut.
     """
+    try:
+        user = check_password(username=email, password=password, request=request)
+    except LockedOut:
+        _record_failure("password", "locked_out", _principal_named(email), actor)
+        raise
+    if user is None:
+        _refuse("password", "bad_credentials", _principal_named(email), actor)
+    return _accept("password", principal_for_user(user), None, actor)
+
+
+def _principal_named(email: str) -> Principal | None:
     username_field = get_user_model().USERNAME_FIELD
-    user = authenticate(None, **{username_field: email, "password": password})
-    principal = None if user is None else principal_for_user(user)
-    if principal is None:
-        known = Principal.objects.filter(**{f"user__{username_field}": email}).first()
-        _refuse("password", "bad_credentials", known, actor)
-    return _accept("password", principal, None, actor)
+    return Principal.objects.filter(**{f"user__{username_field}": email}).first()
 
 
 def sign_in_with_api_key(*, api_key: str, actor: Actor) -> IssuedToken:
@@ -118,6 +128,11 @@ def _accept(
 
 
 def _refuse(method: str, reason: str, principal: Principal | None, actor: Actor) -> NoReturn:
+    _record_failure(method, reason, principal, actor)
+    raise Unauthenticated(reason)
+
+
+def _record_failure(method: str, reason: str, principal: Principal | None, actor: Actor) -> None:
     with transaction.atomic():
         record(
             "auth.failure",
@@ -126,7 +141,6 @@ def _refuse(method: str, reason: str, principal: Principal | None, actor: Actor)
             resource=Resource("principal", principal.id if principal else None),
             details={"method": method, "reason": reason},
         )
-    raise Unauthenticated(reason)
 
 
 def _is_active(principal: Principal) -> bool:

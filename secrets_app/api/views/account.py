@@ -57,6 +57,7 @@ class AccountViewSet(ApiViewSet):
             caller=self.caller,
             current=body.validated_data["current_password"],
             new=body.validated_data["new_password"],
+            request=request._request,
         )
         return Response({"message": "The password is changed. Sign in again."})
 

@@ -35,6 +35,7 @@ class AuthViewSet(ApiViewSet):
     tag = "Auth"
     # Anybody may send a body here, so it is kept short.
     max_body_bytes = 64 * 1024
+    is_sign_in = True
     access = {
         "with_password": Access.PUBLIC,
         "with_api_key": Access.PUBLIC,
@@ -50,7 +51,11 @@ class AuthViewSet(ApiViewSet):
     def with_password(self, request: Request) -> Response:
         body = PasswordSignInSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        return _token(sign_in_with_password(actor=anonymous(request), **body.validated_data))
+        return _token(
+            sign_in_with_password(
+                actor=anonymous(request), request=request._request, **body.validated_data
+            )
+        )
 
     @operation(
         summary="Exchange a personal API key for a token",

@@ -10,6 +10,7 @@ from rest_framework.viewsets import ViewSet
 
 from secrets_app.api.authentication import (
     BearerAuthentication,
+    client_address,
     parse_uuid,
     parse_version_number,
     request_id,
@@ -19,6 +20,8 @@ from secrets_app.api.json import AlwaysJSON, CompactJSONRenderer, StrictJSONPars
 from secrets_app.api.permissions import Access, DeclaredAccess
 from secrets_app.api.problems import problem_response
 from secrets_app.api.schema import ApiSchema
+from secrets_app.api.throttling import count_request
+from secrets_app.conf import app_settings
 from secrets_app.errors import NotFound
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.path import parse_path
@@ -37,6 +40,7 @@ class ApiViewSet(ViewSet):
     renderer_classes = (CompactJSONRenderer,)
     content_negotiation_class = AlwaysJSON
     throttle_classes = ()
+    is_sign_in = False
     format_kwarg = None
     schema = ApiSchema()
 
@@ -56,6 +60,7 @@ class ApiViewSet(ViewSet):
             request
         )
         self.perform_authentication(request)
+        self.check_rate(request)
         # The handler is called with these very kwargs, so it gets what was judged.
         if "vault_id" in self.kwargs:
             self.kwargs["vault_id"] = parse_uuid(self.kwargs["vault_id"])
@@ -66,6 +71,14 @@ class ApiViewSet(ViewSet):
         if "number" in self.kwargs:
             self.kwargs["number"] = parse_version_number(self.kwargs["number"])
         self.check_permissions(request)
+
+    def check_rate(self, request: Request) -> None:
+        """Generous, for each principal; a sign-in is counted for its address."""
+        if self.access.get(self.action or "") is not Access.PUBLIC:
+            count_request(app_settings.RATE_LIMIT, "principal", str(self.caller.id))
+        elif self.is_sign_in:
+            rate = app_settings.SIGN_IN_RATE_LIMIT
+            count_request(rate, "sign-in", client_address(request) or "none")
 
     def perform_authentication(self, request: Request) -> None:
         """Skipped for public actions: a stale token sent along does not keep anybody from signing in."""

@@ -1,0 +1,32 @@
+"""Rate limits, checked before a body is read. Counting is a maintained library's (`limits`)."""
+
+import math
+import time
+from functools import lru_cache
+
+from limits import RateLimitItem, parse
+from limits.storage import storage_from_string
+from limits.strategies import FixedWindowRateLimiter
+
+from secrets_app.conf import app_settings
+from secrets_app.errors import TooManyRequests
+
+
+def count_request(rate: str, *who: str) -> None:
+    """Count one request. Raises TooManyRequests when `who` has had as many as `rate` allows."""
+    if not rate:
+        return
+    limiter, limit = _limiter(app_settings.RATE_LIMIT_STORAGE), _parse(rate)
+    if not limiter.hit(limit, *who):
+        resets_at = limiter.get_window_stats(limit, *who).reset_time
+        raise TooManyRequests(math.ceil(resets_at - time.time()))
+
+
+@lru_cache(maxsize=4)
+def _limiter(storage: str) -> FixedWindowRateLimiter:
+    return FixedWindowRateLimiter(storage_from_string(storage))
+
+
+@lru_cache(maxsize=16)
+def _parse(rate: str) -> RateLimitItem:
+    return parse(rate)

@@ -1,0 +1,36 @@
+"""Make an API key for a person. Its text is printed this once."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from secrets_app.errors import InvalidInput
+from secrets_app.management.lookup import instant, person_named
+from secrets_app.services.api_keys import create_api_key
+from secrets_app.services.audit import OPERATOR
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("person", help="what the person signs in with, such as an address")
+        parser.add_argument("--name", default="made by an operator")
+        parser.add_argument("--expires-at", help="such as 2030-01-31T12:00:00Z")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        expires_at = options["expires_at"] and instant(options["expires_at"])
+        try:
+            key, raw = create_api_key(
+                principal=person_named(options["person"]),
+                name=options["name"],
+                actor=OPERATOR,
+                expires_at=expires_at,
+            )
+        except InvalidInput as error:
+            raise CommandError(str(error.errors)) from None
+        told = {"id": str(key.id), "api_key": raw}
+        self.stdout.write(json.dumps(told) if options["json"] else f"{raw}  (id {key.id})")

@@ -1,0 +1,28 @@
+"""Revoke an API key of anybody, by its id. It and its tokens are refused at once."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError
+
+from secrets_app.errors import NotFound
+from secrets_app.services.api_keys import revoke_api_key
+from secrets_app.services.audit import OPERATOR
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("id", type=UUID)
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            revoke_api_key(key_id=options["id"], principal_id=None, actor=OPERATOR)
+        except NotFound as error:
+            raise CommandError(error.detail) from None
+        told = {"id": str(options["id"]), "revoked": True}
+        self.stdout.write(json.dumps(told) if options["json"] else f"revoked {options['id']}")

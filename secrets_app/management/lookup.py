@@ -1,0 +1,44 @@
+"""What commands take as arguments: people, agents, vaults, dates."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import CommandError
+
+from secrets_app.models import Principal, Vault
+from secrets_app.services.principals import principal_for_user
+
+
+def person_named(username: str) -> Principal:
+    """The principal of a person, by what they sign in with. Raises CommandError."""
+    model = get_user_model()
+    user = model._default_manager.filter(**{model.USERNAME_FIELD: username}).first()
+    if user is None:
+        raise CommandError("There is no such person.")
+    return principal_for_user(user)
+
+
+def vault_named(id_or_name: str) -> Vault:
+    """A living vault by id, or by a name that only one has. Raises CommandError."""
+    living = Vault.objects.filter(deleted_at__isnull=True)
+    try:
+        found = list(living.filter(pk=UUID(id_or_name)))
+    except ValueError:
+        found = list(living.filter(name=id_or_name)[:2])
+    if not found:
+        raise CommandError("There is no such vault.")
+    if len(found) > 1:
+        raise CommandError("Several vaults have this name. Give the id.")
+    return found[0]
+
+
+def instant(text: str) -> datetime:
+    """An ISO 8601 date-time with offset. Raises CommandError."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        parsed = None
+    if parsed is None or parsed.tzinfo is None:
+        raise CommandError("A date-time has an offset, such as 2030-01-31T12:00:00Z.")
+    return parsed.astimezone(UTC)

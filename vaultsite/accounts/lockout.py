@@ -1,0 +1,24 @@
+"""What wrong passwords are counted by: the normalised account and the client's address."""
+
+import hashlib
+from typing import Any
+
+from django.http import HttpRequest
+
+from secrets_app.api.authentication import client_address
+from vaultsite.accounts.models import User
+
+
+def identity(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
+    """The account as it is stored, whatever its spelling, as a digest: people type passwords into
+    the wrong field, and what is counted by is kept."""
+    given = (credentials or {}).get("email") or (credentials or {}).get("username") or ""
+    if not given and request is not None:
+        given = request.POST.get("username", "")
+    normalised = User._meta.get_field("email").to_python(str(given))
+    return hashlib.sha256(str(normalised).encode()).hexdigest()
+
+
+def address(request: HttpRequest) -> str:
+    """The client's address, as everywhere else."""
+    return client_address(request) or "0.0.0.0"  # noqa: S104  (where there is none, as a Unix socket)
