@@ -22,5 +22,6 @@ if _problems:
 
 from secrets_app.api.json import max_body_bytes  # noqa: E402  (needs Django to be set up)
 from vaultsite.chunked import WithChunkedBodies  # noqa: E402
+from vaultsite.content_type import WithoutCharset  # noqa: E402
 
-application = WithChunkedBodies(_django, limit=max_body_bytes() + 1)
+application = WithoutCharset(WithChunkedBodies(_django, limit=max_body_bytes() + 1))

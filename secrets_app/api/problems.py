@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
@@ -37,6 +37,7 @@ STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (errors.Unavailable, HTTPStatus.GONE),
     (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (RequestDataTooBig, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (SuspiciousOperation, HTTPStatus.BAD_REQUEST),
     (PermissionDenied, HTTPStatus.FORBIDDEN),
     (Http404, HTTPStatus.NOT_FOUND),
 )
@@ -160,6 +161,8 @@ def _field_errors(exc: Exception) -> dict[str, list[str]] | None:
         return flat
     if isinstance(exc, APIException) and exc.status_code == 400:
         return {"body": [str(exc.detail)]}
+    if isinstance(exc, SuspiciousOperation) and _status(exc) == 400:
+        return {"query": ["There are too many parameters."]}
     return None
 
 

@@ -48,10 +48,15 @@ class Secret(models.Model):
         ]
         indexes = [
             models.Index(
+                name="secret_living",
+                fields=["vault", "path"],
+                condition=Q(deleted_at__isnull=True),
+            ),
+            models.Index(
                 name="secret_deleted",
                 fields=["deleted_at"],
                 condition=Q(deleted_at__isnull=False),
-            )
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
 """Reading many secrets at once, in a fixed number of database round trips."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -44,13 +44,11 @@ def reveal_many(
         address=caller.actor.address,
         now=timezone.now(),
     )
-    allowed = [path for path in paths if scope.covers(path)]
+    allowed = {path for path in paths if scope.covers(path)}
     with transaction.atomic():
         found = _lock_and_find(vault_id, allowed)
         results = [
-            _open_one(path, found.get(path))
-            if path in found or scope.covers(path)
-            else Refused(path, Forbidden())
+            _open_one(path, found.get(path)) if path in allowed else Refused(path, Forbidden())
             for path in paths
         ]
         _spend(results)
@@ -58,7 +56,7 @@ def reveal_many(
     return results
 
 
-def _lock_and_find(vault_id: UUID, paths: Sequence[str]) -> dict[str, SecretVersion]:
+def _lock_and_find(vault_id: UUID, paths: Collection[str]) -> dict[str, SecretVersion]:
     """Current versions by path. Those whose accesses are counted stay locked till the commit, in the
     order of their ids, so that no two batches wait for each other."""
     current = versions_with_rows(vault_id).filter(

@@ -17,7 +17,13 @@ from secrets_app.services.audit import DENIED, SUCCESS, Event, Resource, record_
 from secrets_app.services.idempotency import Once
 from secrets_app.services.preconditions import Precondition
 from secrets_app.services.rotation import active_vault_key
-from secrets_app.services.write import NewVersion, destroy_oldest, next_version
+from secrets_app.services.write import (
+    NewVersion,
+    bury_what_was_deleted,
+    destroy_oldest,
+    lock_or_make,
+    next_version,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +68,10 @@ def write_many(
     """
     vault_key = active_vault_key(vault_id=vault_id)
     with attempt("secret.write", caller=caller, vault_id=vault_id):
-        secrets = _lock_or_make_all(vault_id, [item.path for item in items])
+        secrets = lock_or_make(vault_id, [item.path for item in items])
         for item in items:
             item.expect.check(secrets[item.path])
+        bury_what_was_deleted(list(secrets.values()))
         versions = [
             next_version(secrets[item.path], item.new, vault_key=vault_key, created_by_id=caller.id)
             for item in items
@@ -79,17 +86,6 @@ def write_many(
         if once is not None:
             once.complete(versions)
     return versions
-
-
-def _lock_or_make_all(vault_id: UUID, paths: Sequence[str]) -> dict[str, Secret]:
-    """The rows of the paths, locked in the order of paths, so that no two batches wait for each
-    other; made where there are none yet."""
-    ordered = sorted(paths)
-    rows = Secret.objects.select_for_update().filter(vault_id=vault_id, path__in=ordered)
-    Secret.objects.bulk_create(
-        [Secret(vault_id=vault_id, path=path) for path in ordered], ignore_conflicts=True
-    )
-    return {secret.path: secret for secret in rows.order_by("path")}
 
 
 def _event(version: SecretVersion) -> Event:

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from secrets_app.errors import CryptoError, KeyReused, StillRunning
@@ -88,6 +89,9 @@ def claim_key(
         claimed_at=now,
         created_at=now,
     )
+    IdempotencyKey.objects.filter(
+        principal_id=principal_id, created_at__lte=now - KEPT_FOR
+    ).exclude(key_digest=key_digest).delete()
     try:
         with transaction.atomic():
             fresh.save(force_insert=True)
@@ -112,10 +116,27 @@ def claim_key(
     raise StillRunning
 
 
+def forget_answers_about(*, vault_id: UUID, secret_id: UUID | None = None) -> None:
+    """Forget what was answered about a secret that is destroyed, or about all of a vault."""
+    answers = IdempotencyKey.objects.filter(vault_key__vault_id=vault_id)
+    if secret_id is not None:
+        answers = answers.filter(body__contains=str(secret_id))
+    answers.delete()
+
+
+def count_old_keys() -> int:
+    """How many keys are not kept any more."""
+    return _old_keys().count()
+
+
 def forget_old_keys() -> int:
     """Delete what is not kept any more; returns how many."""
-    deleted, _ = IdempotencyKey.objects.filter(created_at__lte=timezone.now() - KEPT_FOR).delete()
+    deleted, _ = _old_keys().delete()
     return deleted
+
+
+def _old_keys() -> QuerySet[IdempotencyKey]:
+    return IdempotencyKey.objects.filter(created_at__lte=timezone.now() - KEPT_FOR)
 
 
 def _is_same(known: IdempotencyKey, digest: bytes) -> bool:

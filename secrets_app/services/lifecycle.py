@@ -11,7 +11,7 @@ from secrets_app.models import Secret, SecretVersion
 from secrets_app.services.access import Caller, require_owner
 from secrets_app.services.attempt import attempt
 from secrets_app.services.audit import SUCCESS, Resource, record
-from secrets_app.services.idempotency import Once
+from secrets_app.services.idempotency import Once, forget_answers_about
 from secrets_app.services.lookup import NO_SECRET, find_version, lock_secret
 
 
@@ -61,6 +61,7 @@ def purge_secret(*, caller: Caller, vault_id: UUID, path: str) -> None:
     with attempt("secret.purge", caller=caller, vault_id=vault_id, path=path):
         secret = lock_secret(vault_id=vault_id, path=path)
         SecretVersion.objects.filter(vault_id=vault_id, secret=secret).delete()
+        forget_answers_about(vault_id=vault_id, secret_id=secret.id)
         _record("secret.purge", caller, secret)
         secret.delete()
 

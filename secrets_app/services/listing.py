@@ -1,24 +1,28 @@
 """Lists of secrets and versions: what the caller may read, no values, a page at a time."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from secrets_app.errors import InvalidInput, NotFound
 from secrets_app.models import Secret, SecretVersion
 from secrets_app.policy.decision import Permission
-from secrets_app.policy.scope import scope_of
+from secrets_app.policy.scope import PathRange, scope_of
 from secrets_app.services.access import Caller, vault_of
 from secrets_app.services.attempt import attempt
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.lookup import NO_SECRET
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
-# A page looks at no more rows than this many times its limit; then it ends early, with a cursor.
-_ROWS_PER_ITEM = 4
+# A page looks at about this many rows at most, a few of the largest pages; then it ends early, with a
+# cursor. The number is fixed: if it followed the limit, a small one would tell how many are hidden.
+_MOST_ROWS = 4 * MAX_LIMIT
+_MOST_RANGES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +51,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`after` is the secret at which this page ends, None at the end of the list. It need not be one
-    that the caller may read, so it is an id: that tells no path. `looked_at` counts rows."""
+    """`after` is the secret at which this page ends, None at the end of the list: the last one shown,
+    or, when a page ends early, the last one looked at. `looked_at` counts rows."""
 
     versions: list[SecretVersion]
     after: UUID | None
@@ -115,32 +119,76 @@ def _page(caller: Caller, vault_id: UUID, wanted: Wanted) -> Page:
         address=caller.actor.address,
         now=timezone.now(),
     )
-    current = _listed(vault_id).filter(number=F("secret__current_version"))
+    after = "" if wanted.after is None else _path_of(vault_id, wanted.after, wanted.prefix)
     found: list[SecretVersion] = []
-    looked_at, budget = 0, wanted.limit * _ROWS_PER_ITEM
-    last: SecretVersion | None = None
-    after = "" if wanted.after is None else _path_of(vault_id, wanted.after)
-    for each in scope.ranges(wanted.prefix):
-        more = after < each.end
-        while more:
-            rows = current.filter(
-                secret__path__gte=each.first, secret__path__gt=after, secret__path__lt=each.end
-            )
-            chunk = list(rows.order_by("secret__path")[: wanted.limit + 1])
-            for version in chunk:
-                if last is not None and (len(found) == wanted.limit or looked_at == budget):
-                    return Page(found, last.secret_id, looked_at)
-                looked_at += 1
-                last, after = version, version.secret.path
-                if scope.covers(after) and wanted.fits(version):
-                    found.append(version)
-            more = len(chunk) > wanted.limit
+    looked_at, last = 0, None
+    for chunk in _walk(vault_id, scope.ranges(wanted.prefix), after, wanted.limit + 1):
+        readable = [secret_id for secret_id, path in chunk if scope.covers(path)]
+        found += [v for v in _current(vault_id, readable) if wanted.fits(v)]
+        looked_at, last = looked_at + len(chunk), chunk[-1][0]
+        if len(found) > wanted.limit:
+            # There is one more that the caller may see: so the page may say that it goes on.
+            page = found[: wanted.limit]
+            return Page(page, page[-1].secret_id, looked_at)
+        if looked_at >= _MOST_ROWS:
+            return Page(found, last, looked_at)
     return Page(found, None, looked_at)
 
 
-def _path_of(vault_id: UUID, secret_id: UUID) -> str:
-    """Raises InvalidInput when the secret is not there any more."""
+def _walk(
+    vault_id: UUID, ranges: Sequence[PathRange], after: str, size: int
+) -> Iterator[list[tuple[UUID, str]]]:
+    """Ids and paths of living secrets in the ranges, in order, in chunks of about `size`.
+
+    Takes one range at first and then twice as many each time, so that neither a full range nor
+    many empty ones cost much. Each range gives `size` rows at most.
+    """
+    living = Secret.objects.filter(vault_id=vault_id, deleted_at__isnull=True)
+    position, together = 0, 1
+    while position < len(ranges):
+        group = [each for each in ranges[position : position + together] if each.end > after]
+        chunk = _first_of(living, group, after, size) if group else []
+        if chunk:
+            after = chunk[-1][1]
+            yield chunk
+        if len(chunk) < size:
+            position += together
+            together = min(together * 2, _MOST_RANGES)
+
+
+def _first_of(
+    living: QuerySet[Secret], group: Sequence[PathRange], after: str, size: int
+) -> list[tuple[UUID, str]]:
+    """The first `size` in a group of ranges: in one statement where the database can, otherwise
+    (SQLite, where a statement is no round trip) range by range."""
+    arms = [
+        living.filter(path__gte=each.first, path__gt=after, path__lt=each.end)
+        .order_by("path")
+        .values_list("pk", "path")[:size]
+        for each in group
+    ]
+    if len(arms) > 1 and connection.features.supports_slicing_ordering_in_compound:
+        return list(arms[0].union(*arms[1:], all=True).order_by("path")[:size])
+    rows: list[tuple[UUID, str]] = []
+    for arm in arms:
+        rows += arm
+        if len(rows) >= size:
+            break
+    return rows[:size]
+
+
+def _current(vault_id: UUID, secret_ids: Sequence[UUID]) -> list[SecretVersion]:
+    if not secret_ids:
+        return []
+    current = _listed(vault_id).filter(
+        secret_id__in=secret_ids, number=F("secret__current_version")
+    )
+    return list(current.order_by("secret__path"))
+
+
+def _path_of(vault_id: UUID, secret_id: UUID, prefix: str) -> str:
+    """Raises InvalidInput when the cursor is not one of this list, or its secret is gone."""
     path = Secret.objects.filter(vault_id=vault_id, pk=secret_id).values_list("path", flat=True)
-    if not path:
-        raise InvalidInput({"cursor": ["This cursor is not valid any more; start anew."]})
+    if not path or not path[0].startswith(prefix):
+        raise InvalidInput({"cursor": ["This cursor is not valid here (any more); start anew."]})
     return path[0]

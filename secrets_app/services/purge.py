@@ -6,13 +6,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
-from django.utils import timezone
+from django.db.models import Q, QuerySet
 
 from secrets_app.conf import app_settings
 from secrets_app.models import Policy, RevokedToken, Secret, SecretVersion, Vault, VaultKey
 from secrets_app.services.audit import OPERATOR, SUCCESS, Event, Resource, record, record_all
-from secrets_app.services.idempotency import forget_old_keys
+from secrets_app.services.idempotency import count_old_keys, forget_answers_about, forget_old_keys
 
 _BATCH = 200
 
@@ -31,9 +30,12 @@ def count_purgeable(*, now: datetime) -> Purged:
     """What a purge would destroy. Secrets of purgeable vaults are counted along."""
     end = _end_of_retention(now)
     return Purged(
-        vaults=Vault.objects.filter(deleted_at__lte=end, destroyed_at__isnull=True).count(),
-        secrets=Secret.objects.filter(deleted_at__lte=end, vault__deleted_at__isnull=True).count()
-        + Secret.objects.filter(vault__deleted_at__lte=end).count(),
+        vaults=_doomed_vaults(end).count(),
+        secrets=Secret.objects.filter(
+            Q(deleted_at__lte=end) | Q(vault__deleted_at__lte=end)
+        ).count(),
+        idempotency_keys=count_old_keys(),
+        revoked_tokens=_ended_tokens(now).count(),
     )
 
 
@@ -45,11 +47,7 @@ def purge_deleted(*, now: datetime, on_progress: Callable[[int], None]) -> Purge
     """
     end = _end_of_retention(now)
     purged = Purged()
-    for vault_id in list(
-        Vault.objects.filter(deleted_at__lte=end, destroyed_at__isnull=True).values_list(
-            "pk", flat=True
-        )
-    ):
+    for vault_id in list(_doomed_vaults(end).values_list("pk", flat=True)):
         purged.vaults += _shred(vault_id, now)
     for vault_id in list(
         Vault.objects.filter(destroyed_at__isnull=False, secrets__isnull=False)
@@ -60,14 +58,20 @@ def purge_deleted(*, now: datetime, on_progress: Callable[[int], None]) -> Purge
     deleted = Secret.objects.filter(deleted_at__lte=end)
     purged.secrets += _remove(deleted, on_progress)
     purged.idempotency_keys = forget_old_keys()
-    purged.revoked_tokens, _ = RevokedToken.objects.filter(
-        expires_at__lt=timezone.now() - timedelta(days=1)
-    ).delete()
+    purged.revoked_tokens, _ = _ended_tokens(now).delete()
     return purged
 
 
 def _end_of_retention(now: datetime) -> datetime:
     return now - timedelta(days=app_settings.DELETED_RETENTION_DAYS)
+
+
+def _doomed_vaults(end: datetime) -> QuerySet[Vault]:
+    return Vault.objects.filter(deleted_at__lte=end, destroyed_at__isnull=True)
+
+
+def _ended_tokens(now: datetime) -> QuerySet[RevokedToken]:
+    return RevokedToken.objects.filter(expires_at__lt=now - timedelta(days=1))
 
 
 def _shred(vault_id: UUID, now: datetime) -> int:
@@ -80,6 +84,7 @@ def _shred(vault_id: UUID, now: datetime) -> int:
                 state=VaultKey.State.DESTROYED, wrapped=b""
             )
             Policy.objects.filter(vault_id=vault_id).delete()
+            forget_answers_about(vault_id=vault_id)
             resource = Resource("vault", vault_id, vault_id)
             record("vault.destroy", SUCCESS, actor=OPERATOR, resource=resource)
     return taken

@@ -4,14 +4,17 @@ from uuid import UUID
 
 from secrets_app.errors import CryptoError
 from secrets_app.keys import keyring
-from secrets_app.models import Vault, VaultKey
+from secrets_app.models import VaultKey
 
 
-def create_vault_key(*, vault: Vault, version: int) -> VaultKey:
-    """Draw, wrap and store a KEK for the vault. Raises ProviderError."""
-    kek = keyring().create_kek(vault.id, version)
-    return VaultKey.objects.create(
-        vault=vault, version=version, root_key_id=kek.root_key_id, wrapped=kek.blob
+def draw_vault_key(*, vault_id: UUID, version: int) -> VaultKey:
+    """Draw and wrap a KEK, not saved yet: so no lock is held while a key provider answers.
+
+    Raises ProviderError.
+    """
+    kek = keyring().create_kek(vault_id, version)
+    return VaultKey(
+        vault_id=vault_id, version=version, root_key_id=kek.root_key_id, wrapped=kek.blob
     )
 
 

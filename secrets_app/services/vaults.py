@@ -2,7 +2,7 @@
 
 import hashlib
 import unicodedata
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
@@ -14,7 +14,7 @@ from secrets_app.models.rules import policies_of
 from secrets_app.services.access import Caller
 from secrets_app.services.audit import DENIED, SUCCESS, Actor, Resource, record
 from secrets_app.services.idempotency import Once
-from secrets_app.services.rotation import create_vault_key
+from secrets_app.services.rotation import draw_vault_key
 
 
 def create_vault(
@@ -36,16 +36,19 @@ def create_vault(
             details = {"reason": "not_a_person"}
             record("vault.create", DENIED, actor=actor, resource=Resource("vault"), details=details)
         raise Forbidden("Only a person can own a vault.")
+    vault_id = uuid4()
+    key = draw_vault_key(vault_id=vault_id, version=1)
     try:
         with transaction.atomic():
             vault = Vault.objects.create(
+                id=vault_id,
                 owner_id=owner_id,
                 created_by_id=owner_id,
                 name=name,
                 name_key=name_key(name),
                 description=description,
             )
-            create_vault_key(vault=vault, version=1)
+            key.save(force_insert=True)
             record(
                 "vault.create", SUCCESS, actor=actor, resource=Resource("vault", vault.id, vault.id)
             )

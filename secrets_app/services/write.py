@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from secrets_app.conf import app_settings
 from secrets_app.crypto.plaintext import Plaintext
+from secrets_app.errors import Conflict
 from secrets_app.models import Secret, SecretVersion, VaultKey
 from secrets_app.services import preconditions
 from secrets_app.services.access import Caller
@@ -19,6 +20,8 @@ from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.idempotency import Once
 from secrets_app.services.preconditions import Precondition
 from secrets_app.services.rotation import active_vault_key
+
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +52,9 @@ def write_secret(
     """
     vault_key = active_vault_key(vault_id=vault_id)
     with attempt("secret.write", caller=caller, vault_id=vault_id, path=path):
-        secret = _lock_or_make(vault_id, path)
+        secret = lock_or_make(vault_id, [path])[path]
         expect.check(secret)
+        bury_what_was_deleted([secret])
         version = add_version(secret, new, vault_key=vault_key, created_by_id=caller.id)
         record(
             "secret.write",
@@ -101,20 +105,44 @@ def destroy_oldest(secrets: Sequence[Secret]) -> None:
     kept = app_settings.MAX_VERSIONS
     if not kept or all(secret.current_version <= kept for secret in secrets):
         return
-    SecretVersion.objects.filter(
-        vault_id=secrets[0].vault_id,
-        secret__in=secrets,
-        number__lte=F("secret__current_version") - kept,
-        destroyed_at__isnull=True,
-    ).update(value=None, metadata=None, rotation_policy=None, destroyed_at=timezone.now())
+    _destroy(
+        SecretVersion.objects.filter(
+            vault_id=secrets[0].vault_id,
+            secret__in=secrets,
+            number__lte=F("secret__current_version") - kept,
+        )
+    )
 
 
-def _lock_or_make(vault_id: UUID, path: str) -> Secret:
-    """The path's row, locked until the transaction ends; made when there is none yet."""
-    locked = Secret.objects.select_for_update().filter(vault_id=vault_id, path=path)
-    secret = locked.first()
-    if secret is None:
-        # Another writer may be making it right now: then this waits for it and adds nothing.
-        Secret.objects.bulk_create([Secret(vault_id=vault_id, path=path)], ignore_conflicts=True)
-        secret = locked.get()
-    return secret
+def lock_or_make(vault_id: UUID, paths: Sequence[str]) -> dict[str, Secret]:
+    """The rows of the paths, locked in the order of paths until the transaction ends, so that no two
+    writers wait for each other; made where there are none yet."""
+    rows = Secret.objects.select_for_update().filter(vault_id=vault_id, path__in=paths)
+    for _ in range(_ATTEMPTS):
+        locked = {secret.path: secret for secret in rows.order_by("path")}
+        missing = sorted(set(paths) - locked.keys())
+        if not missing:
+            return locked
+        # Another writer may be making one right now: then this waits for it and adds nothing. And
+        # one may be purged before it is locked: then it is made once more.
+        Secret.objects.bulk_create(
+            [Secret(vault_id=vault_id, path=path) for path in missing], ignore_conflicts=True
+        )
+    raise Conflict("The secret is being purged right now. Try again.")
+
+
+def bury_what_was_deleted(secrets: Sequence[Secret]) -> None:
+    """A write revives a deleted path. What was past its retention window stays gone."""
+    end = timezone.now() - timedelta(days=app_settings.DELETED_RETENTION_DAYS)
+    gone = [each for each in secrets if each.deleted_at is not None and each.deleted_at <= end]
+    if gone:
+        _destroy(SecretVersion.objects.filter(vault_id=gone[0].vault_id, secret__in=gone))
+
+
+def _destroy(versions: QuerySet[SecretVersion]) -> None:
+    """Value and metadata are gone for good. Locked in the order in which batches of reads lock."""
+    doomed = versions.filter(destroyed_at__isnull=True)
+    locked = doomed.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)
+    SecretVersion.objects.filter(pk__in=list(locked)).update(
+        value=None, metadata=None, rotation_policy=None, destroyed_at=timezone.now()
+    )

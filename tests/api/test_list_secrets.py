@@ -116,13 +116,30 @@ def test_a_page_goes_on_after_a_path_that_was_deleted_meanwhile(alice, filled):
     assert [s["path"] for s in first["secrets"]] + rest == sorted(PATHS)
 
 
-def test_a_cursor_tells_no_path_not_even_of_what_is_hidden(bob, filled):
-    """With a budget of few rows a page may end at a path the caller may not read."""
+def test_nothing_tells_of_hidden_paths_not_even_whether_a_page_goes_on(alice, bob, filled):
+    """A cursor where only hidden rows follow would spell a hidden path out, prefix by prefix."""
     allow(bob, filled, "**", "read")
     deny(bob, filled, "a/**", "read")
-    answer = bob.api.get(list_url(filled, limit=1)).json()
+    for prefix, limit in [("a/", 1), ("a", 2), ("a/b", 1), ("z", 1), ("c", 1)]:
+        here = bob.api.get(list_url(filled, prefix=prefix, limit=limit)).json()
+        alice.api.delete(secret_url(filled, "a/b"))
+        alice.api.delete(secret_url(filled, "a/b/c"))
+        alice.api.delete(secret_url(filled, "a/c"))
+        gone = bob.api.get(list_url(filled, prefix=prefix, limit=limit)).json()
+        for path in ("a/b", "a/b/c", "a/c"):
+            alice.api.post(f"/v1/vaults/{filled.id}/secret-undelete/{path}")
+        assert here == gone, prefix
+
+
+def test_a_cursor_is_the_id_of_the_last_secret_shown(alice, bob, filled):
+    allow(bob, filled, "**", "read")
+    deny(bob, filled, "a/**", "read")
+    answer = bob.api.get(list_url(filled, limit=2)).json()
     raw = base64.urlsafe_b64decode(answer["next_cursor"] + "==")
-    assert Secret.objects.filter(pk=UUID(bytes=raw)).exists()  # an id, and nothing else
+    assert str(UUID(bytes=raw)) == answer["secrets"][-1]["id"]
+    assert (
+        bob.api.get(list_url(filled, prefix="z", cursor=answer["next_cursor"])).status_code == 400
+    )
 
 
 def test_a_cursor_of_another_vault_is_refused(alice, bob, filled):
@@ -181,7 +198,7 @@ def test_filters_narrow_the_list(alice, vault):
     assert paths(alice, vault, expires_before="2040-01-01T00:00:00Z", type="password") == ["d"]
 
 
-def test_a_page_reads_a_bounded_number_of_rows(alice, bob, vault):
+def test_a_page_reads_a_bounded_number_of_rows(alice, bob, vault, monkeypatch):
     """Three thousand secrets, of which Bob may read the last: no page looks at many rows."""
     from secrets_app.services.access import identify
     from secrets_app.services.listing import Wanted, list_secrets
@@ -212,11 +229,39 @@ def test_a_page_reads_a_bounded_number_of_rows(alice, bob, vault):
     allow(bob, vault, "z/**", "read")
     page = look(Wanted(limit=10))
     assert ([v.secret.path for v in page.versions], page.looked_at) == (["z/last"], 1)
+    monkeypatch.setattr("secrets_app.services.listing._MOST_ROWS", 400)
     allow(bob, vault, "**/last", "read")
-    page = look(Wanted(limit=10))
+    page = look(Wanted(limit=99))
     assert page.versions == []
-    assert page.looked_at == 40
+    assert page.looked_at == 400
     assert page.after is not None
-    found, pages = all_pages(bob, vault, limit=1000)
+    found, pages = all_pages(bob, vault, limit=99)
     assert found == ["z/last"]
-    assert pages == 1
+    assert pages == 8
+
+
+def test_many_policies_that_match_nothing_cost_few_statements(alice, bob, vault):
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    alice.api.put(secret_url(vault, "zz"), body())
+    for n in range(100):
+        allow(bob, vault, f"team-{n}/**", "read")
+    api = bob.api
+    with CaptureQueriesContext(connection) as queries:
+        assert api.get(list_url(vault)).json() == {"secrets": []}
+    if connection.vendor == "postgresql":
+        assert len(queries) < 20
+
+
+def test_a_client_that_knows_no_cursors_sees_what_is_scattered_far_apart(alice, bob, vault):
+    """The published client lists without limit or cursor."""
+    url = f"/v1/vaults/{vault.id}/secrets:batchWrite"
+    for start in range(0, 600, 200):
+        items = [{"path": f"a/{n:03}"} | body() for n in range(start, start + 200)]
+        alice.api.post(url, {"secrets": items})
+    alice.api.put(secret_url(vault, "svc/prod"), body())
+    allow(bob, vault, "**/prod", "read")
+    answer = bob.api.get(list_url(vault)).json()
+    assert [s["path"] for s in answer["secrets"]] == ["svc/prod"]
+    assert "next_cursor" not in answer

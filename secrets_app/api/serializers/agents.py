@@ -5,7 +5,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from secrets_app.api.serializers.base import SparseSerializer, StrictSerializer
-from secrets_app.api.serializers.fields import InstantField, NameField, TextField
+from secrets_app.api.serializers.fields import BoundedListField, InstantField, NameField, TextField
 from secrets_app.models import Agent
 from secrets_app.services.agents import DEFAULT_TTL_S, MAX_TTL_S, MIN_TTL_S, NewAgent
 
@@ -45,7 +45,7 @@ class AgentCreateSerializer(StrictSerializer):
     description = TextField(required=False)
     expires_at = InstantField(required=False)
     token_ttl_seconds = TtlField(required=False)
-    vault_ids = serializers.ListField(child=IdField(), required=False, max_length=_MAX_VAULTS)
+    vault_ids = BoundedListField(child=IdField(), required=False, max_length=_MAX_VAULTS)
     api_key_expires_at = InstantField(required=False)
     auth_method = serializers.ChoiceField(
         choices=["api_key"],
@@ -75,7 +75,7 @@ class AgentUpdateSerializer(StrictSerializer):
     description = TextField(required=False)
     expires_at = InstantField(required=False, allow_null=True)
     token_ttl_seconds = TtlField(required=False)
-    vault_ids = serializers.ListField(child=IdField(), required=False, max_length=_MAX_VAULTS)
+    vault_ids = BoundedListField(child=IdField(), required=False, max_length=_MAX_VAULTS)
 
 
 class AgentSerializer(SparseSerializer):

@@ -2,6 +2,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.request import Request
 
 _SHOWN_NAMES = 20
 
@@ -26,6 +27,14 @@ class SparseSerializer(serializers.Serializer):  # type: ignore[type-arg]
     def to_representation(self, instance: Any) -> dict[str, Any]:
         fields = super().to_representation(instance)
         return {name: value for name, value in fields.items() if value is not None}
+
+
+def require_empty_body(request: Request) -> None:
+    """A POST that takes no fields takes none: `{"dry_run": true}` must not do the thing.
+
+    Raises rest_framework.exceptions.ValidationError, ParseError.
+    """
+    StrictSerializer(data=request.data).is_valid(raise_exception=True)
 
 
 def _printable(name: str) -> str:

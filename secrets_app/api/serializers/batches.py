@@ -5,6 +5,7 @@ from rest_framework import serializers
 
 from secrets_app.api.schema import ProblemSerializer
 from secrets_app.api.serializers.base import StrictSerializer
+from secrets_app.api.serializers.fields import BoundedListField
 from secrets_app.api.serializers.secrets import (
     RevealedSecretSerializer,
     SecretSerializer,
@@ -47,7 +48,7 @@ class VersionField(serializers.Field):  # type: ignore[type-arg]
 
 
 class BatchReadRequestSerializer(StrictSerializer):
-    paths = serializers.ListField(child=PathField(), min_length=1, max_length=MAX_ITEMS)
+    paths = BoundedListField(child=PathField(), min_length=1, max_length=MAX_ITEMS)
 
     def validate_paths(self, paths: list[str]) -> list[str]:
         return _each_once(paths)
@@ -70,9 +71,7 @@ class BatchWriteItemSerializer(SecretWriteSerializer):
 
 
 class BatchWriteRequestSerializer(StrictSerializer):
-    secrets = serializers.ListField(
-        child=BatchWriteItemSerializer(), min_length=1, max_length=MAX_ITEMS
-    )
+    secrets = BoundedListField(child=BatchWriteItemSerializer(), min_length=1, max_length=MAX_ITEMS)
 
     def validate_secrets(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         _each_once([item["path"] for item in items])

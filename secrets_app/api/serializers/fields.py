@@ -124,6 +124,17 @@ class CountField(serializers.Field):  # type: ignore[type-arg]
         return int(data)
 
 
+class BoundedListField(serializers.ListField):
+    """Looks at the length first: DRF would check, and complain about, every item before it."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
+            raise serializers.ValidationError(
+                f"This has more than {self.max_length} items.", code="max_length"
+            )
+        return super().to_internal_value(data)
+
+
 class StringField(serializers.CharField):
     """Text as it is sent: DRF would turn a number into text, and trim."""
 

@@ -4,7 +4,12 @@ from rest_framework import serializers
 
 from secrets_app.api.serializers.base import SparseSerializer, StrictSerializer
 from secrets_app.api.serializers.batches import PathField
-from secrets_app.api.serializers.fields import InstantField, JSONObjectField, StringField
+from secrets_app.api.serializers.fields import (
+    BoundedListField,
+    InstantField,
+    JSONObjectField,
+    StringField,
+)
 from secrets_app.models import Policy
 from secrets_app.policy.decision import GRANTABLE, Effect, Permission
 from secrets_app.services.policies import PRINCIPAL_TYPES, NewPolicy
@@ -29,7 +34,7 @@ class PolicyCreateSerializer(StrictSerializer):
     secret_path_pattern = StringField()
     principal_type = _choices(PRINCIPAL_TYPES)
     principal_id = StringField(max_length=150, help_text="An id, or a group's name.")
-    permissions = serializers.ListField(child=_choices(GRANTABLE), min_length=1, max_length=8)
+    permissions = BoundedListField(child=_choices(GRANTABLE), min_length=1, max_length=8)
     conditions = JSONObjectField(required=False)
     expires_at = InstantField(required=False)
     effect = _effect()
@@ -42,7 +47,7 @@ class PolicyCreateSerializer(StrictSerializer):
 class PolicyUpdateSerializer(StrictSerializer):
     """What is left out stays; null takes conditions or expiry away. Pattern and principal are fixed."""
 
-    permissions = serializers.ListField(
+    permissions = BoundedListField(
         child=_choices(GRANTABLE), min_length=1, max_length=8, required=False
     )
     conditions = JSONObjectField(required=False, allow_null=True)

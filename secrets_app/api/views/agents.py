@@ -12,6 +12,7 @@ from secrets_app.api.serializers.agents import (
     AgentUpdateSerializer,
     AgentWithKeySerializer,
 )
+from secrets_app.api.serializers.base import require_empty_body
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.models import Agent
 from secrets_app.services.agents import (
@@ -106,6 +107,7 @@ class AgentViewSet(ApiViewSet):
     )
     def rotate_key(self, request: Request, item_id: UUID) -> Response:
         """The old one dies at once, and the tokens made with it."""
+        require_empty_body(request)
         agent, key = rotate_agent_key(caller=self.caller, agent_id=item_id)
         return _with_key(agent, key, 200)
 

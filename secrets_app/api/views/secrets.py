@@ -15,6 +15,7 @@ from secrets_app.api.schema import (
     operation,
     problems,
 )
+from secrets_app.api.serializers.base import require_empty_body
 from secrets_app.api.serializers.queries import (
     CursorField,
     DeleteQuerySerializer,
@@ -31,6 +32,7 @@ from secrets_app.api.serializers.secrets import (
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.models import SecretVersion
 from secrets_app.policy.decision import Permission
+from secrets_app.services.access import may
 from secrets_app.services.generate import rotate_secret
 from secrets_app.services.idempotency import Answer
 from secrets_app.services.lifecycle import delete_secret, purge_secret, undelete_secret
@@ -146,7 +148,7 @@ class SecretViewSet(ApiViewSet):
                 recipe=body.to_recipe(),
                 once=once,
             ),
-            created,
+            lambda version: Answer(201, self._described(version), etag(version)),
         )
 
     @operation(
@@ -157,13 +159,25 @@ class SecretViewSet(ApiViewSet):
     )
     def undelete(self, request: Request, vault_id: UUID, path: str) -> Response:
         """With all its versions, within the retention window."""
+        require_empty_body(request)
         return self.once(
             request,
             lambda once: undelete_secret(
                 caller=self.caller, vault_id=vault_id, path=path, once=once
             ),
-            lambda version: Answer(200, SecretSerializer(version).data, etag(version)),
+            lambda version: Answer(200, self._described(version), etag(version)),
         )
+
+    def _described(self, version: SecretVersion) -> dict[str, Any]:
+        """A version that somebody else described: how, is for those to know who may read it."""
+        described = dict(SecretSerializer(version).data)
+        path = version.secret.path
+        if not may(
+            caller=self.caller, vault_id=version.vault_id, path=path, permission=Permission.READ
+        ):
+            described.pop("metadata", None)
+            described.pop("expires_at", None)
+        return described
 
 
 def created(version: SecretVersion) -> Answer:

@@ -14,6 +14,7 @@ from secrets_app.api.schema import (
     operation,
     problems,
 )
+from secrets_app.api.serializers.base import require_empty_body
 from secrets_app.api.serializers.queries import VersionsQuerySerializer, query_of
 from secrets_app.api.serializers.secrets import (
     RevealedSecretSerializer,
@@ -92,6 +93,7 @@ class VersionViewSet(ApiViewSet):
     )
     def disable(self, request: Request, vault_id: UUID, path: str, number: int) -> Response:
         """It cannot be read any more, and stays in the list."""
+        require_empty_body(request)
         return self.once(
             request,
             lambda once: disable_version(
