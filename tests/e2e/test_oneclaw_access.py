@@ -1,0 +1,79 @@
+"""The published client's sign-in, keys, agents and policies, unchanged, against a live server."""
+
+import pytest
+from oneclaw import create_client
+
+
+@pytest.fixture(scope="module")
+def demo(server):
+    return server.quickstart()
+
+
+@pytest.fixture
+def owner(server, demo):
+    with create_client(base_url=server.base_url, api_key=demo["api_key"]) as client:
+        yield client
+
+
+def test_an_agent_reads_exactly_what_its_policy_allows_and_loses_it_with_the_policy(
+    server, demo, owner
+):
+    vault = demo["vault_id"]
+    owner.secrets.set(vault, "ci/token", "for ci", type="api_key")
+    owner.secrets.set(vault, "prod/token", "not for ci", type="api_key")
+    registered = owner.agents.create("ci", description="builds", token_ttl_seconds=600)
+    assert registered.meta.status == 201
+    agent_id = registered.data["agent"]["id"]
+    with create_client(base_url=server.base_url, api_key=registered.data["api_key"]) as agent:
+        assert agent.secrets.get(vault, "ci/token").error.type == "auth_error"
+        assert agent.resolved_agent_id == agent_id
+        policy = owner.policies.create(
+            vault,
+            principal_type="agent",
+            principal_id=agent_id,
+            secret_path_pattern="ci/*",
+            permissions=["read"],
+        )
+        assert policy.meta.status == 201
+        assert agent.secrets.get(vault, "ci/token").data["value"] == "for ci"
+        assert agent.secrets.get(vault, "prod/token").meta.status == 403
+        assert agent.secrets.set(vault, "ci/token", "x", type="note").meta.status == 403
+        assert [s["path"] for s in agent.secrets.list(vault).data["secrets"]] == ["ci/token"]
+        assert agent.agents.me().data["id"] == agent_id
+
+        changed = owner.policies.update(vault, policy.data["id"], permissions=["read", "write"])
+        assert changed.data["permissions"] == ["read", "write"]
+        assert agent.secrets.set(vault, "ci/token", "new", type="api_key").meta.status == 201
+        listed = owner.policies.list(vault).data["policies"]
+        assert policy.data["id"] in [p["id"] for p in listed]
+        assert owner.policies.delete(vault, policy.data["id"]).meta.status == 204
+        assert agent.secrets.get(vault, "ci/token").meta.status == 403
+
+        assert owner.agents.update(agent_id, description="changed").data["description"] == "changed"
+        assert agent_id in [a["id"] for a in owner.agents.list().data["agents"]]
+        rotated = owner.agents.rotate_key(agent_id)
+        assert agent.agents.me().meta.status == 401
+        assert agent.auth.agent_token(rotated.data["api_key"], agent_id).meta.status == 200
+        assert agent.agents.me().data["name"] == "ci"
+        assert owner.agents.delete(agent_id).meta.status == 204
+        assert agent.agents.me().meta.status == 401
+        assert owner.agents.get(agent_id).data["is_active"] is False
+
+
+def test_sign_in_keys_and_the_account(server, demo, owner):
+    assert owner.auth.me().data["email"] == demo["email"]
+    made = owner.api_keys.create("from oneclaw", expires_at="2099-01-01T00:00:00Z")
+    assert made.meta.status == 201
+    key_id = made.data["key"]["id"]
+    assert key_id in [key["id"] for key in owner.api_keys.list().data["keys"]]
+    with create_client(base_url=server.base_url, api_key=made.data["api_key"]) as other:
+        assert other.auth.me().error is None
+        assert owner.api_keys.delete(key_id).meta.status == 204
+        assert other.auth.me().meta.status == 401
+    with create_client(base_url=server.base_url) as stranger:
+        assert stranger.auth.login(demo["email"], "wrong").error.type == "auth_error"
+        assert stranger.auth.login(demo["email"], demo["password"]).error is None
+        wrong = stranger.auth.change_password("wrong", "a long enough passphrase")
+        assert wrong.error.type == "validation_error"
+        assert stranger.auth.revoke_token().meta.status == 204
+        assert stranger.auth.me().meta.status == 401
