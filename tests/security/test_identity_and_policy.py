@@ -1,0 +1,286 @@
+"""The published attacks on identity and policy (shared list of lessons), one test each or more. Each is
+named after its lesson; the id is in the docstring."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth import hashers
+from django.db import IntegrityError, transaction
+
+from secrets_app.models import ApiKey, AuditEvent
+from tests.cast import PASSWORD, Api, allow, body, deny, person, secret_url, vault_of
+from vaultsite.accounts.models import User
+
+TRICKS = ["a/./b", "a/../b", "a//b", "a/%2e%2e/b", "a/.%2e/b", "a%2f%2fb", "./a", "a/", "a%5cb"]
+
+
+def sign_in(email, password=PASSWORD, **extra):
+    return Api().post("/v1/auth/token", {"email": email, "password": password}, **extra)
+
+
+@pytest.mark.parametrize("path", TRICKS)
+@pytest.mark.parametrize(
+    ("method", "route"),
+    [
+        ("GET", "secrets"),
+        ("HEAD", "secrets"),
+        ("PUT", "secrets"),
+        ("DELETE", "secrets"),
+        ("GET", "secret-versions"),
+        ("POST", "secret-rotate"),
+        ("POST", "secret-undelete"),
+    ],
+)
+def test_dot_and_encoded_segments_never_reach_policy_or_storage(bob, vault, method, route, path):
+    """CVE-2026-3605, CVE-2026-105820"""
+    allow(bob, vault, "a/**", "read", "write", "delete", "rotate")
+    content = body() if method == "PUT" else None
+    response = bob.api.request(method, f"/v1/vaults/{vault.id}/{route}/{path}", content)
+    assert response.status_code == 400
+    assert not AuditEvent.objects.filter(action__startswith="secret.").exists()
+
+
+def test_policy_is_judged_on_the_path_that_storage_uses(alice, bob, vault):
+    """CVE-2026-89322"""
+    alice.api.put(secret_url(vault, "Prod/key"), body("upper"))
+    alice.api.put(secret_url(vault, "prod/key"), body("lower"))
+    allow(bob, vault, "Prod/*", "read")
+    assert bob.api.get(secret_url(vault, "Prod%2Fkey")).json()["value"] == "upper"
+    for path in ("prod/key", "PROD/key", "prod%2Fkey", "Prod%252Fkey"):
+        assert bob.api.get(secret_url(vault, path)).status_code in (400, 403)
+
+
+@pytest.mark.parametrize("query", ["", "?prefix=team", "?prefix=team/", "?prefix=team/hr"])
+def test_a_list_never_shows_what_a_narrower_deny_hides(alice, bob, vault, query):
+    """CVE-2026-63131"""
+    for path in ("team/app/key", "team/hr/key", "team/hr"):
+        alice.api.put(secret_url(vault, path), body())
+    allow(bob, vault, "team/**", "read")
+    deny(bob, vault, "team/hr/**", "read")
+    listed = bob.api.get(f"/v1/vaults/{vault.id}/secrets{query}").json()["secrets"]
+    assert not [s["path"] for s in listed if s["path"].startswith("team/hr")]
+
+
+@pytest.mark.parametrize("pattern", ["a+", "a*", "a/**b", "{id}", "+/a", "a/+", "?", "[a-z]", "%"])
+def test_ids_and_names_never_widen_a_pattern(alice, bob, vault, pattern):
+    """GHSA-59w7-v8rr-pr4p"""
+    fields = {
+        "secret_path_pattern": pattern,
+        "principal_type": "user",
+        "principal_id": str(bob.principal.id),
+        "permissions": ["read"],
+    }
+    assert alice.api.post(f"/v1/vaults/{vault.id}/policies", fields).status_code == 400
+    fields |= {"secret_path_pattern": "a", "principal_id": "*"}
+    assert alice.api.post(f"/v1/vaults/{vault.id}/policies", fields).status_code == 400
+
+
+def test_case_variants_are_one_identity_for_sign_in_lockout_and_uniqueness(alice):
+    """CVE-2025-5999, CVE-2025-6004, CVE-2025-64761"""
+    assert sign_in("ALICE@Example.com").status_code == 200
+    with pytest.raises(IntegrityError), transaction.atomic():
+        User.objects.create_user("Alice@EXAMPLE.com", "x")
+    for n in range(10):
+        sign_in("alice@example.com" if n % 2 else "ALICE@EXAMPLE.COM", "wrong")
+    assert sign_in("aLiCe@example.com").status_code == 429
+
+
+def test_the_rate_limit_comes_before_parsing_and_bodies_are_bounded(alice, vault, settings):
+    """CVE-2025-6203, CVE-2025-12044"""
+    deep = b'{"a":' * 50_000
+    assert alice.api.put(secret_url(vault), deep).status_code == 400
+    assert alice.api.put(secret_url(vault), b" " * 7_000_000).status_code == 413
+    settings.SECRETS_APP = settings.SECRETS_APP | {"RATE_LIMIT": "1/hour"}
+    alice.api.get("/v1/vaults")
+    assert alice.api.put(secret_url(vault), deep).status_code == 429
+
+
+def test_an_unknown_account_costs_as_much_as_a_wrong_password(alice, robot, monkeypatch):
+    """CVE-2025-6011, GHSA-34fc-gh42-pj53"""
+    hasher = type(hashers.get_hasher())
+    encode, calls = hasher.encode, []
+    monkeypatch.setattr(
+        hasher, "encode", lambda self, *args, **kw: calls.append(1) or encode(self, *args, **kw)
+    )
+    costs = []
+    for email in ("alice@example.com", "nobody@example.com", "x", "a" * 254):
+        calls.clear()
+        assert sign_in(email, "wrong").status_code == 401
+        costs.append(len(calls))
+    assert costs == [1, 1, 1, 1]
+    # Keys are found by their digest: nothing secret is compared byte by byte.
+    assert not ApiKey.objects.filter(digest__contains=alice.raw_key).exists()
+
+
+def test_revoking_or_deleting_by_id_checks_the_parent(alice, bob, vault):
+    """CVE-2026-40264, CVE-2023-24999"""
+    policy = allow(bob, vault, "**", "read")
+    mallory = person("mallory")
+    own = vault_of(mallory, "own")
+    agent = alice.api.post("/v1/agents", {"name": "x"}).json()["agent"]["id"]
+    for method, path in [
+        ("DELETE", f"/v1/vaults/{own.id}/policies/{policy.id}"),
+        ("PUT", f"/v1/vaults/{own.id}/policies/{policy.id}"),
+        ("DELETE", f"/v1/auth/api-keys/{alice.key.id}"),
+        ("DELETE", f"/v1/agents/{agent}"),
+        ("POST", f"/v1/agents/{agent}/rotate-key"),
+    ]:
+        content = {"effect": "deny"} if method == "PUT" else None
+        assert mallory.api.request(method, path, content).status_code == 404
+    assert Api(alice.raw_key).get("/v1/auth/me").status_code == 200
+
+
+@pytest.mark.parametrize("what", ["key", "agent", "itself"])
+def test_a_token_never_outlives_key_agent_or_itself_not_even_at_the_last_second(
+    alice, time_machine, what
+):
+    """CVE-2021-32923"""
+    start = datetime(2027, 1, 1, 0, 0, 0, 400_000, tzinfo=UTC)
+    time_machine.move_to(start, tick=False)
+    end = start.replace(microsecond=0) + timedelta(seconds=60)
+    fields = {
+        "key": {"api_key_expires_at": end.isoformat()},
+        "agent": {"expires_at": end.isoformat()},
+        "itself": {"token_ttl_seconds": 60},
+    }[what]
+    key = alice.api.post("/v1/agents", {"name": "x"} | fields).json()["api_key"]
+    token = Api().post("/v1/auth/agent-token", {"api_key": key}).json()["access_token"]
+    time_machine.move_to(end - timedelta(milliseconds=1), tick=False)
+    assert Api(token).get("/v1/agents/me").status_code == 200
+    time_machine.move_to(end, tick=False)
+    assert Api(token).get("/v1/agents/me").status_code == 401
+
+
+def test_every_way_to_sign_in_writes_the_same_audit_fields(alice):
+    """CVE-2026-46358"""
+    agent = alice.api.post("/v1/agents", {"name": "x"}).json()["api_key"]
+    AuditEvent.objects.all().delete()
+    for good in (True, False):
+        spoil = "" if good else "x"
+        sign_in("alice@example.com", PASSWORD + spoil)
+        Api().post("/v1/auth/api-key-token", {"api_key": alice.raw_key + spoil})
+        Api().post("/v1/auth/agent-token", {"api_key": agent + spoil})
+    events = AuditEvent.objects.filter(action__startswith="auth.")
+    assert events.count() == 6
+    for event in events:
+        expected = {"method"} if event.action == "auth.success" else {"method", "reason"}
+        assert set(event.details) == expected
+        assert event.ip_address == "127.0.0.1"
+        assert event.request_id is not None
+        assert event.resource_type == "principal"
+
+
+def test_an_error_never_mints_a_token(alice, monkeypatch):
+    """CVE-2026-46405"""
+    from django.db import DatabaseError
+
+    def fail(*args, **kwargs):
+        raise DatabaseError
+
+    monkeypatch.setattr(AuditEvent.objects, "bulk_create", fail)
+    for response in (
+        sign_in("alice@example.com"),
+        Api().post("/v1/auth/api-key-token", {"api_key": alice.raw_key}),
+    ):
+        assert response.status_code == 500
+        assert "access_token" not in response.content.decode()
+
+
+def test_query_strings_and_headers_never_change_what_is_judged(alice, bob, vault):
+    """CVE-2022-3100"""
+    alice.api.put(secret_url(vault, "hidden"), body())
+    alice.api.put(secret_url(vault, "open"), body("fine"))
+    allow(bob, vault, "open", "read")
+    headers = {
+        "X-HTTP-Method-Override": "DELETE",
+        "X-Original-URL": secret_url(vault, "hidden"),
+        "X-Forwarded-Prefix": "/v1/vaults",
+        "X-Vault-Id": str(uuid4()),
+    }
+    for query in ("?path=hidden", "?vault_id=x", "?_method=DELETE", "?format=api"):
+        assert bob.api.get(secret_url(vault, "open") + query, headers=headers).status_code == 200
+        assert bob.api.get(secret_url(vault, "hidden") + query, headers=headers).status_code == 403
+
+
+def test_versions_metadata_and_lists_are_judged_like_the_secret(alice, bob, vault):
+    """CVE-2022-23451, CVE-2022-23452"""
+    alice.api.put(secret_url(vault, "a"), body(metadata={"who": "x"}))
+    allow(bob, vault, "b", "read", "write", "delete", "rotate")
+    base = f"/v1/vaults/{vault.id}"
+    for method, path in [
+        ("GET", f"{base}/secret-versions/a"),
+        ("GET", f"{base}/secret-version/a/1"),
+        ("HEAD", f"{base}/secrets/a"),
+        ("POST", f"{base}/secret-version-disable/a/1"),
+        ("POST", f"{base}/secret-rotate/a"),
+    ]:
+        assert bob.api.request(method, path).status_code == 403
+    assert bob.api.get(f"{base}/secrets").json() == {"secrets": []}
+    answer = bob.api.post(f"{base}/secrets:batchRead", {"paths": ["a"]}).json()
+    assert (answer["secrets"], answer["errors"][0]["status"]) == ([], 403)
+
+
+def test_forwarded_for_and_host_count_only_from_configured_proxies(alice, bob, vault):
+    """CVE-2025-49827, CVE-2025-49831"""
+    alice.api.put(secret_url(vault), body())
+    allow(bob, vault, "**", "read", conditions={"ip_allowlist": ["192.0.2.0/24"]})
+    forged = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Host": "evil.example.com"}
+    assert bob.api.get(secret_url(vault), headers=forged).status_code == 403
+    assert Api().get("/v1/health", HTTP_HOST="evil.example.com").status_code == 400
+    answer = Api().get("/.well-known/openid-configuration", headers=forged).json()
+    assert "evil" not in answer["jwks_uri"]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "1001", "99999999999", "1e9", "", "NaN", "٣"])
+def test_no_limit_lifts_the_cap_of_a_page(alice, vault, limit):
+    """An OpenBao fix without an id."""
+    assert alice.api.get(f"/v1/vaults/{vault.id}/secrets?limit={limit}").status_code == 400
+
+
+def test_revoking_a_token_really_ends_it(alice):
+    """Published audits of this API family."""
+    token = alice.token
+    assert Api(token).delete("/v1/auth/token").status_code == 204
+    for method, path in [
+        ("GET", "/v1/auth/me"),
+        ("GET", "/v1/vaults"),
+        ("DELETE", "/v1/auth/token"),
+    ]:
+        assert Api(token).request(method, path).status_code == 401
+
+
+@pytest.mark.parametrize("mark", ["\0", "\u202e", "\u2066", "\x1b", "\x7f", "\u200b", "\ufeff"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        ("POST", "/v1/vaults", "name"),
+        ("POST", "/v1/vaults", "description"),
+        ("POST", "/v1/agents", "name"),
+        ("POST", "/v1/agents", "description"),
+        ("POST", "/v1/auth/api-keys", "name"),
+        ("PATCH", "/v1/auth/me", "display_name"),
+    ],
+)
+def test_control_and_bidirectional_marks_in_names_are_400_and_leave_no_row(alice, where, mark):
+    """Seen in two Django and Python vaults."""
+    method, path, field = where
+    before = ApiKey.objects.count()
+    rest = {"name": "ok"} if field == "description" else {}
+    response = alice.api.request(method, path, rest | {field: f"a{mark}b"})
+    assert (response.status_code, list(response.json()["errors"])) == (400, [field])
+    assert ApiKey.objects.count() == before
+
+
+def test_a_denied_read_a_failed_sign_in_and_a_delete_each_leave_an_event(alice, charlie, vault):
+    """Seen missing in one of them."""
+    alice.api.put(secret_url(vault), body())
+    charlie.api.get(secret_url(vault))
+    sign_in("alice@example.com", "wrong")
+    alice.api.delete(secret_url(vault))
+    left = set(AuditEvent.objects.values_list("action", "outcome"))
+    assert {
+        ("secret.read", "denied"),
+        ("auth.failure", "failure"),
+        ("secret.delete", "success"),
+    } <= left
