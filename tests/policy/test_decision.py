@@ -133,6 +133,7 @@ rules = st.builds(
 )
 
 
+@pytest.mark.no_cover
 @settings(max_examples=2000)
 @given(
     st.lists(rules, max_size=6),

@@ -45,6 +45,7 @@ def test_patterns_match_segment_by_segment(pattern, path, expected):
     assert matches(pattern, path) is expected
 
 
+@pytest.mark.no_cover
 @settings(max_examples=2000)
 @given(pattern_segments, path_segments)
 def test_matching_agrees_with_a_slow_reference(pattern, path):

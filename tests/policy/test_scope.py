@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ rules = st.builds(
 prefixes = st.sampled_from(["", "a", "a/", "a-", "a/b", "b", "A", "zz"])
 
 
+@pytest.mark.no_cover
 @settings(max_examples=1500)
 @given(st.lists(rules, max_size=6), st.lists(paths, max_size=8), prefixes, st.booleans())
 def test_a_scope_agrees_with_decisions_and_its_ranges_miss_nothing(
