@@ -44,7 +44,7 @@ def create() -> None:
     home = path()
     os.umask(0o077)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    held = {entry.name for entry in home.iterdir()} - {".lock"}
+    held = {entry.name for entry in home.iterdir() if not entry.name.startswith(".")}
     if held and not held & {"vaultsite.env", "root.key", "jwt.pem", "db.sqlite3"}:
         raise SystemExit(f"{home} holds other files. Set VAULTSITE_HOME to a folder of its own.")
     home.chmod(0o700)

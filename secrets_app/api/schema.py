@@ -40,15 +40,16 @@ _PROBLEMS = {
     413: "The body or value is too large.",
     415: "The body is not sent as `application/json`.",
     422: "The Idempotency-Key belongs to another request.",
+    429: "Too many requests; `Retry-After` says when to come back, in seconds.",
     500: "Something failed inside; nothing was stored. `Retry-After` says when to try again.",
 }
 
 
 def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
-    """Responses for `extend_schema`: one problem document for each status."""
+    """Responses for `extend_schema`: one problem document for each status, and for 429."""
     return {
         (status, CONTENT_TYPE): OpenApiResponse(ProblemSerializer, description=_PROBLEMS[status])
-        for status in statuses
+        for status in sorted({*statuses, 429})
     }
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
@@ -115,19 +116,30 @@ def destroy_oldest(secrets: Sequence[Secret]) -> None:
 
 
 def lock_or_make(vault_id: UUID, paths: Sequence[str]) -> dict[str, Secret]:
-    """The rows of the paths, locked in the order of paths until the transaction ends, so that no two
-    writers wait for each other; made where there are none yet."""
-    rows = Secret.objects.select_for_update().filter(vault_id=vault_id, path__in=paths)
+    """The rows of the paths, locked until the transaction ends; made where there are none yet.
+
+    What is missing is made first and then everything is locked, each in the order of paths, so that
+    no two writers wait for each other. A row that a purge takes away in between makes it start
+    anew, with nothing held.
+    """
+    rows = Secret.objects.filter(vault_id=vault_id, path__in=paths).order_by("path")
+    if len(paths) == 1:
+        secret = rows.select_for_update().first()
+        if secret is not None:
+            return {secret.path: secret}
     for _ in range(_ATTEMPTS):
-        locked = {secret.path: secret for secret in rows.order_by("path")}
-        missing = sorted(set(paths) - locked.keys())
-        if not missing:
+        savepoint = transaction.savepoint()
+        missing = sorted(set(paths) - set(rows.values_list("path", flat=True)))
+        if missing:
+            # Another writer may be making one right now: then this waits for it and adds nothing.
+            Secret.objects.bulk_create(
+                [Secret(vault_id=vault_id, path=path) for path in missing], ignore_conflicts=True
+            )
+        locked = {secret.path: secret for secret in rows.select_for_update()}
+        if len(locked) == len(paths):
+            transaction.savepoint_commit(savepoint)
             return locked
-        # Another writer may be making one right now: then this waits for it and adds nothing. And
-        # one may be purged before it is locked: then it is made once more.
-        Secret.objects.bulk_create(
-            [Secret(vault_id=vault_id, path=path) for path in missing], ignore_conflicts=True
-        )
+        transaction.savepoint_rollback(savepoint)
     raise Conflict("The secret is being purged right now. Try again.")
 
 
