@@ -1,15 +1,19 @@
 """Rate limits, checked before a body is read. Counting is a maintained library's (`limits`)."""
 
+import logging
 import math
 import time
 from functools import lru_cache
 
 from limits import RateLimitItem, parse
+from limits.errors import StorageError
 from limits.storage import storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
 from secrets_app.conf import app_settings
 from secrets_app.errors import TooManyRequests
+
+logger = logging.getLogger("secrets_app.api")
 
 
 def count_request(rate: str, *who: str) -> None:
@@ -17,14 +21,20 @@ def count_request(rate: str, *who: str) -> None:
     if not rate:
         return
     limiter, limit = _limiter(app_settings.RATE_LIMIT_STORAGE), _parse(rate)
-    if not limiter.hit(limit, *who):
+    try:
+        if limiter.hit(limit, *who):
+            return
         resets_at = limiter.get_window_stats(limit, *who).reset_time
-        raise TooManyRequests(math.ceil(resets_at - time.time()))
+    except StorageError as error:
+        # A rate is a courtesy among callers; without its counter the service goes on.
+        logger.warning("requests cannot be counted: %s", type(error.storage_error).__name__)
+        return
+    raise TooManyRequests(math.ceil(resets_at - time.time()))
 
 
 @lru_cache(maxsize=4)
 def _limiter(storage: str) -> FixedWindowRateLimiter:
-    return FixedWindowRateLimiter(storage_from_string(storage))
+    return FixedWindowRateLimiter(storage_from_string(storage, wrap_exceptions=True))
 
 
 @lru_cache(maxsize=16)

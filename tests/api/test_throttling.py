@@ -169,6 +169,12 @@ def test_signing_in_has_a_rate_for_each_address(alice, settings):
     assert Api().get("/v1/health").status_code == 200
 
 
+def test_a_counter_that_cannot_be_reached_stops_nobody(alice, settings, caplog):
+    limited(settings, RATE_LIMIT="1/hour", RATE_LIMIT_STORAGE="redis://127.0.0.1:1/0")
+    assert {alice.api.get("/v1/vaults").status_code for _ in range(3)} == {200}
+    assert "requests cannot be counted" in caplog.text
+
+
 def test_without_a_rate_there_is_no_limit(alice, settings):
     limited(settings, RATE_LIMIT="")
     assert {alice.api.get("/v1/vaults").status_code for _ in range(20)} == {200}
