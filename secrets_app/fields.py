@@ -104,6 +104,14 @@ class EncryptedField(models.Field):  # type: ignore[type-arg]
             raise FieldError(_REFUSED.format(what="it cannot be written by an expression"))
         return "%s"
 
+    def get_placeholder_sql(self, value: Any, compiler: Any, connection: Any) -> Any:
+        """What Django 6.1 and later ask instead of `get_placeholder`."""
+        placeholder = self.get_placeholder(value, compiler, connection)
+        if hasattr(value, "as_sql"):
+            sql, parameters = compiler.compile(value)
+            return placeholder % sql, parameters
+        return placeholder, (value,)
+
     def _is_bulk_update(self, expression: Any) -> bool:
         values: list[Any] = [p for p in expression.flatten() if isinstance(p, Value)]
         return isinstance(expression, (Case, Cast)) and all(

@@ -1,6 +1,7 @@
 """Writing a secret: every write is a new version."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -128,19 +129,28 @@ def lock_or_make(vault_id: UUID, paths: Sequence[str]) -> dict[str, Secret]:
         if secret is not None:
             return {secret.path: secret}
     for _ in range(_ATTEMPTS):
-        savepoint = transaction.savepoint()
-        missing = sorted(set(paths) - set(rows.values_list("path", flat=True)))
-        if missing:
-            # Another writer may be making one right now: then this waits for it and adds nothing.
-            Secret.objects.bulk_create(
-                [Secret(vault_id=vault_id, path=path) for path in missing], ignore_conflicts=True
-            )
-        locked = {secret.path: secret for secret in rows.select_for_update()}
-        if len(locked) == len(paths):
-            transaction.savepoint_commit(savepoint)
-            return locked
-        transaction.savepoint_rollback(savepoint)
+        with suppress(_Vanished), transaction.atomic():
+            return _make_and_lock(rows, vault_id, paths)
     raise Conflict("The secret is being purged right now. Try again.")
+
+
+class _Vanished(Exception):
+    """A row was purged between making and locking it."""
+
+
+def _make_and_lock(
+    rows: QuerySet[Secret], vault_id: UUID, paths: Sequence[str]
+) -> dict[str, Secret]:
+    missing = sorted(set(paths) - set(rows.values_list("path", flat=True)))
+    if missing:
+        # Another writer may be making one right now: then this waits for it and adds nothing.
+        Secret.objects.bulk_create(
+            [Secret(vault_id=vault_id, path=path) for path in missing], ignore_conflicts=True
+        )
+    locked = {secret.path: secret for secret in rows.select_for_update()}
+    if len(locked) < len(paths):
+        raise _Vanished
+    return locked
 
 
 def bury_what_was_deleted(secrets: Sequence[Secret]) -> None:
