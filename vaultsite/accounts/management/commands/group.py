@@ -1,0 +1,55 @@
+"""Make a group and change who is in it: `group payments --add dora@example.com`. A policy for the group
+concerns its members from their next request on."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from secrets_app.services.audit import OPERATOR, SUCCESS, Resource, record
+from secrets_app.services.principals import principal_for_user
+from vaultsite.accounts.models import User
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name")
+        parser.add_argument("--add", action="append", default=[], metavar="EMAIL")
+        parser.add_argument("--remove", action="append", default=[], metavar="EMAIL")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        name = options["name"]
+        if not 0 < len(name) <= 150 or not name.isprintable():
+            raise CommandError("A group's name has 1 to 150 printable characters.")
+        with transaction.atomic():
+            group, _ = Group.objects.get_or_create(name=name)
+            for email in options["add"]:
+                user = _person(email)
+                user.groups.add(group)
+                _record("group.add", user)
+            for email in options["remove"]:
+                user = _person(email)
+                user.groups.remove(group)
+                _record("group.remove", user)
+        members = list(User.objects.filter(groups=group).order_by("email"))
+        told = {"name": name, "members": [user.email for user in members]}
+        text = f"{name}: {', '.join(told['members']) or 'nobody'}"
+        self.stdout.write(json.dumps(told) if options["json"] else text)
+
+
+def _person(email: str) -> User:
+    user = User.objects.filter(email=email).first()
+    if user is None:
+        raise CommandError("There is no such person. Nothing was changed.")
+    return user
+
+
+def _record(action: str, user: User) -> None:
+    resource = Resource("principal", principal_for_user(user).id)
+    record(action, SUCCESS, actor=OPERATOR, resource=resource)
