@@ -11,6 +11,9 @@ from secrets_app.errors import Forbidden
 from secrets_app.policy.decision import Permission
 from secrets_app.services.access import authorize, authorize_member, require_owner, vault_of
 
+# Where an action of DRF is called otherwise in the audit log.
+_EVENT_NAMES = {"destroy": "delete"}
+
 
 class Access(Enum):
     """Rules that need no path. For those that do, a view declares a `Permission`."""
@@ -45,7 +48,7 @@ class DeclaredAccess(BasePermission):
             require_owner(
                 caller=view.caller,
                 vault_id=view.kwargs["vault_id"],
-                action=f"{view.tag.lower().removesuffix('s')}.{action}",
+                action=f"{view.resource}.{_EVENT_NAMES.get(action, action)}",
             )
         elif rule is Access.VAULT_MEMBER:
             authorize_member(caller=view.caller, vault_id=view.kwargs["vault_id"])

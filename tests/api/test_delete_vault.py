@@ -42,7 +42,7 @@ def test_deleting_a_vault_is_for_its_owner_alone(bob, filled):
     allow(bob, filled, "**", "read", "write", "delete")
     assert bob.api.delete(f"/v1/vaults/{filled.id}").status_code == 403
     event = AuditEvent.objects.get(outcome="denied")
-    assert (event.action, event.details["reason"]) == ("vault.destroy", "not_the_owner")
+    assert (event.action, event.details["reason"]) == ("vault.delete", "not_the_owner")
 
 
 def test_within_retention_nothing_is_purged(alice, filled):

@@ -168,6 +168,8 @@ def test_policies_are_the_owners_business_alone(bob, robot, vault):
         assert who.api.put(url(vault, policy.id), {"effect": "allow"}).status_code == 403
         assert who.api.delete(url(vault, policy.id)).status_code == 403
     assert Policy.objects.count() == 2
+    denied = AuditEvent.objects.filter(outcome="denied").values_list("action", flat=True)
+    assert set(denied) == {"policy.create", "policy.list", "policy.update", "policy.delete"}
 
 
 def test_a_policy_is_reached_through_its_own_vault_only(alice, bob, charlie, vault):

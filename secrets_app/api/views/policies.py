@@ -28,6 +28,7 @@ from secrets_app.services.policies import (
 
 class PolicyViewSet(ApiViewSet):
     tag = "Policies"
+    resource = "policy"
     access = {
         "create": Access.VAULT_OWNER,
         "list": Access.VAULT_OWNER,

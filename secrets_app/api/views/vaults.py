@@ -17,6 +17,7 @@ from secrets_app.services.vaults import create_vault, delete_vault, get_vault, l
 
 class VaultViewSet(ApiViewSet):
     tag = "Vaults"
+    resource = "vault"
     access = {
         "create": Access.SIGNED_IN,
         "list": Access.SIGNED_IN,
