@@ -43,7 +43,7 @@ def check_root_keys(**_: Any) -> list[CheckMessage]:
     try:
         keyring()
     except ConfigurationError as error:
-        hint = "See docs/operations.md, «The root key»."
+        hint = "See docs/keys.md."
         return [Error(error.detail, hint=hint, id="secrets_app.E003")]
     return []
 

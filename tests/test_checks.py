@@ -9,7 +9,6 @@ from django.core.checks import run_checks
 
 from secrets_app import checks
 from secrets_app.keys import keyring
-from secrets_app.services.signing_keys import key_set
 from tests.cast import vault_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,7 +90,6 @@ def test_a_signing_key_of_another_kind_or_open_to_others_is_refused(settings, tm
     change(settings, JWT_KEY_FILE=str(file))
     assert "Ed25519" in found()["secrets_app.E004"].msg
     file.chmod(0o644)
-    key_set.__globals__["_load"].cache_clear()
     assert "chmod 600" in found()["secrets_app.E004"].msg
 
 

@@ -184,6 +184,7 @@ SECRETS_APP = {
     "JWT_KEY_FILE": env.str("JWT_KEY_FILE", default=f"{HOME}/jwt.pem"),
     "JWT_ISSUER": env.str("JWT_ISSUER", default="vaultsite"),
     "KEK_CACHE_TTL": _whole("KEK_CACHE_TTL", 300),
+    "KEY_PROVIDER_TIMEOUT": _whole("KEY_PROVIDER_TIMEOUT", 5),
     "MAX_VALUE_BYTES": _whole("MAX_VALUE_BYTES", 1024 * 1024),
     "USER_TOKEN_TTL": _whole("USER_TOKEN_TTL", 900),
     "DELETED_RETENTION_DAYS": _whole("DELETED_RETENTION_DAYS", 30),

@@ -9,16 +9,25 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
-from secrets_app.crypto.aead import KEY_BYTES, Cipher, generate_key
+from secrets_app.crypto.aead import KEY_BYTES, generate_key
 from secrets_app.crypto.context import EncryptionContext, WrappedKek, digest_aad, kek_aad
-from secrets_app.crypto.envelope import Envelope
+from secrets_app.crypto.kek import Kek
 from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.crypto.provider import KeyProvider
-from secrets_app.errors import ConfigurationError, OpenError, UnknownRootKey
+from secrets_app.errors import ConfigurationError, OpenError, ProviderError, UnknownRootKey
 
 _CACHED_KEKS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderHealth:
+    """How a provider answered. `error` is None when its active key can be used."""
+
+    key_ids: frozenset[str]
+    error: ProviderError | None
 
 
 class Keyring:
@@ -33,16 +42,24 @@ class Keyring:
             raise ConfigurationError("No root key is configured. Set ROOT_KEY_URLS.")
         self._providers = tuple(providers)
         self._kek_cache_ttl = kek_cache_ttl
-        self._keks: OrderedDict[bytes, tuple[float, Cipher]] = OrderedDict()
+        self._keks: OrderedDict[bytes, tuple[float, Kek]] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
     def active_root_key_id(self) -> str:
         return self._providers[0].active_key_id
 
-    def check_health(self) -> None:
-        """Return when the active root key can be used now; raises ProviderError otherwise."""
-        self._providers[0].check_health()
+    @property
+    def root_key_ids(self) -> tuple[str, ...]:
+        """Every root key that opens here, the active one first."""
+        known = dict.fromkeys([self.active_root_key_id])
+        for provider in self._providers:
+            known |= dict.fromkeys([provider.active_key_id, *sorted(provider.key_ids)])
+        return tuple(known)
+
+    def health(self) -> list[ProviderHealth]:
+        """Ask every provider whether it can work now, the active one first."""
+        return [_health(provider) for provider in self._providers]
 
     def create_kek(self, vault_id: UUID, version: int) -> WrappedKek:
         """Draw a fresh KEK and wrap it under the active root key. Raises ProviderError."""
@@ -62,47 +79,31 @@ class Keyring:
         Raises OpenError, ProviderError. Does nothing when KEKs are not cached.
         """
         if self._kek_cache_ttl > 0:
-            self._kek_cipher(kek)
+            self.unwrapped(kek)
 
     def seal(self, plaintext: Plaintext, context: EncryptionContext) -> bytes:
         """Seal a value under a fresh DEK. Returns envelope bytes. Raises OpenError, ProviderError."""
-        dek = generate_key()
-        return Envelope(
-            wrapped_dek=self._kek_cipher(context.kek).encrypt(dek, context.dek_aad()),
-            box=Cipher(dek).encrypt(plaintext.reveal(), context.value_aad()),
-        ).to_bytes()
+        return self.unwrapped(context.kek).seal(plaintext, context)
 
     def open(self, raw: bytes, context: EncryptionContext) -> Plaintext:
         """Open envelope bytes. Raises EnvelopeError, OpenError, ProviderError."""
-        envelope = Envelope.from_bytes(raw)
-        dek = self._kek_cipher(context.kek).decrypt(envelope.wrapped_dek, context.dek_aad())
-        return Plaintext(Cipher(dek).decrypt(envelope.box, context.value_aad()))
-
-    def rewrap(self, raw: bytes, context: EncryptionContext, new_kek: WrappedKek) -> bytes:
-        """Move an envelope's DEK from the context's KEK to `new_kek`; the ciphertext is untouched.
-
-        Raises EnvelopeError, OpenError, ProviderError.
-        """
-        envelope = Envelope.from_bytes(raw)
-        aad = context.dek_aad()
-        dek = self._kek_cipher(context.kek).decrypt(envelope.wrapped_dek, aad)
-        wrapped_dek = self._kek_cipher(new_kek).encrypt(dek, aad)
-        return Envelope(wrapped_dek=wrapped_dek, box=envelope.box).to_bytes()
+        return self.unwrapped(context.kek).open(raw, context)
 
     def seal_digest(self, digest: bytes, kek: WrappedKek, label: bytes) -> bytes:
         """Encrypt a digest of something secret, so that it cannot be guessed from what is stored.
 
         `label` says what it is of. Raises OpenError, ProviderError.
         """
-        return self._kek_cipher(kek).encrypt(digest, digest_aad(label, kek))
+        return self.unwrapped(kek).seal_digest(digest, digest_aad(label, kek))
 
     def open_digest(self, box: bytes, kek: WrappedKek, label: bytes) -> bytes:
         """The digest that `seal_digest` took. Raises OpenError, ProviderError."""
-        return self._kek_cipher(kek).decrypt(box, digest_aad(label, kek))
+        return self.unwrapped(kek).open_digest(box, digest_aad(label, kek))
 
-    def _kek_cipher(self, kek: WrappedKek) -> Cipher:
+    def unwrapped(self, kek: WrappedKek) -> Kek:
+        """A KEK ready for use, from the cache or from its provider. Raises OpenError, ProviderError."""
         if self._kek_cache_ttl <= 0:
-            return Cipher(self._unwrap_kek(kek))
+            return Kek(self._unwrap_kek(kek))
         # Keyed by all that makes the KEK what it is: an altered blob or context never hits the cache.
         cache_key = hashlib.sha256(kek.root_key_id.encode() + b"\0" + kek.aad() + kek.blob).digest()
         now = time.monotonic()
@@ -110,12 +111,12 @@ class Keyring:
             cached = self._keks.get(cache_key)
             if cached is not None and cached[0] > now:
                 return cached[1]
-        cipher = Cipher(self._unwrap_kek(kek))
+        unwrapped = Kek(self._unwrap_kek(kek))
         with self._lock:
-            self._keks[cache_key] = (now + self._kek_cache_ttl, cipher)
+            self._keks[cache_key] = (now + self._kek_cache_ttl, unwrapped)
             self._keks.move_to_end(cache_key)
             self._forget_old(now)
-        return cipher
+        return unwrapped
 
     def _forget_old(self, now: float) -> None:
         """Drop what has expired, oldest first, and what is too much."""
@@ -130,7 +131,11 @@ class Keyring:
         aad = kek_aad(vault_id, version)
         payload = key if provider.binds_context else key + _binding(aad)
         root_key_id = provider.active_key_id
-        return WrappedKek(vault_id, version, root_key_id, provider.wrap(payload, aad))
+        wrapped = WrappedKek(vault_id, version, root_key_id, provider.wrap(payload, aad))
+        # What cannot be opened again must not become the only copy of a key.
+        if not hmac.compare_digest(self._unwrap_kek(wrapped), key):
+            raise ProviderError("The key provider did not give back the key it was given.")
+        return wrapped
 
     def _unwrap_kek(self, kek: WrappedKek) -> bytes:
         provider = self._provider_of(kek.root_key_id)
@@ -151,6 +156,14 @@ class Keyring:
             if root_key_id in provider.key_ids:
                 return provider
         raise UnknownRootKey(root_key_id)
+
+
+def _health(provider: KeyProvider) -> ProviderHealth:
+    try:
+        provider.check_health()
+    except ProviderError as error:
+        return ProviderHealth(provider.key_ids, error)
+    return ProviderHealth(provider.key_ids, None)
 
 
 def _binding(aad: bytes) -> bytes:

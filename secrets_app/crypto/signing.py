@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_pem_private_key,
 )
 
 
@@ -19,3 +20,11 @@ def generate_signing_key_pem() -> bytes:
 def public_key_pem(key: Ed25519PublicKey) -> str:
     """A public key in PEM (RFC 8410), for anybody."""
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def public_key_of(private_pem: bytes) -> bytes:
+    """The public half of a private key in PEM, in PEM. Raises ValueError for anything else."""
+    key = load_pem_private_key(private_pem, password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError("not an Ed25519 key")
+    return public_key_pem(key.public_key()).encode()

@@ -42,6 +42,12 @@ class LocalProvider:
         """A key in memory is always at hand."""
 
 
+def from_url(url: str, *, timeout_s: float) -> LocalProvider:  # noqa: ARG001  (nothing to wait for)
+    """Raises ConfigurationError that says what to do; never shows content."""
+    kind, _, name = url.partition(":")
+    return from_file(name) if kind == "file" else from_environment(name)
+
+
 def from_file(path: str) -> LocalProvider:
     """Read the key file. Raises ConfigurationError that says what to do; never shows content."""
     file = Path(path)
@@ -61,6 +67,32 @@ def from_file(path: str) -> LocalProvider:
             f"The root key file {path} is open to other users. Run: chmod 600 {path}"
         )
     return LocalProvider(_parse_keys(raw, f"The root key file {path}"))
+
+
+def create_key(url: str) -> str:
+    """Add a fresh key to a key file, which is made when there is none; returns the key's id.
+
+    In a file that has keys it becomes the last, which only unwraps until it is moved to the top.
+    Raises ConfigurationError when the file is not what it should be.
+    """
+    file = Path(url.removeprefix("file:"))
+    if not file.is_absolute():
+        raise ConfigurationError("A root key file is named by an absolute path.")
+    text = generate_root_key_text()
+    flags = os.O_WRONLY | os.O_APPEND
+    if file.exists():
+        from_file(str(file))
+        text = text if file.read_bytes().endswith(b"\n") else "\n" + text
+    else:
+        flags |= os.O_CREAT | os.O_EXCL
+    try:
+        with os.fdopen(os.open(file, flags, 0o600), "wb") as stream:
+            stream.write(text.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written ({error.strerror}).") from None
+    return local_key_id(base64.b64decode(text))
 
 
 def from_environment(name: str) -> LocalProvider:

@@ -16,7 +16,7 @@ from secrets_app.services.attempt import attempt
 from secrets_app.services.audit import DENIED, SUCCESS, Event, Resource, record_all
 from secrets_app.services.idempotency import Once
 from secrets_app.services.preconditions import Precondition
-from secrets_app.services.rotation import active_vault_key
+from secrets_app.services.rotation.vault_keys import active_vault_key
 from secrets_app.services.write import (
     NewVersion,
     bury_what_was_deleted,

@@ -13,7 +13,7 @@ from secrets_app.services.attempt import attempt
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.idempotency import Once
 from secrets_app.services.lookup import NO_SECRET, find_version, lock_secret
-from secrets_app.services.rotation import active_vault_key
+from secrets_app.services.rotation.vault_keys import active_vault_key
 from secrets_app.services.write import NewVersion, add_version
 
 # Each character is drawn uniformly from the operating system's random source.

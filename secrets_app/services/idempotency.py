@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from secrets_app.errors import CryptoError, KeyReused, StillRunning
 from secrets_app.models import IdempotencyKey, VaultKey
-from secrets_app.services.rotation import active_vault_key, open_digest, seal_digest
+from secrets_app.services.rotation.vault_keys import active_vault_key, open_digest, seal_digest
 
 KEPT_FOR = timedelta(hours=24)
 # After this long an unfinished request is taken for dead, and a repeat carries it out.

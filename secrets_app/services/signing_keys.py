@@ -5,7 +5,6 @@ import json
 import os
 import re
 import stat
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,9 @@ from rest_framework_simplejwt.exceptions import TokenBackendError
 from secrets_app.conf import app_settings
 from secrets_app.crypto.signing import public_key_pem
 from secrets_app.errors import ConfigurationError
+from secrets_app.fresh import Fresh
 
+MAX_FILE_BYTES = 1024 * 1024
 _PEM_BLOCK = re.compile(rb"-----BEGIN (PRIVATE|PUBLIC) KEY-----.+?-----END \1 KEY-----", re.DOTALL)
 
 
@@ -65,17 +66,24 @@ class KeySet(TokenBackend):
             raise TokenBackendError("Token is invalid") from None
 
 
+_kept: Fresh[KeySet] = Fresh("The set of token signing keys")
+
+
 def key_set() -> KeySet:
-    """The process's keys. Raises ConfigurationError that says what to do; never shows content."""
-    return _load(app_settings.JWT_KEY_FILE, app_settings.JWT_ISSUER)
+    """The process's keys, read anew when the file changes.
+
+    Raises ConfigurationError that says what to do; never shows content.
+    """
+    path, issuer = app_settings.JWT_KEY_FILE, app_settings.JWT_ISSUER
+    return _kept.get(lambda: load_keys(path, issuer), arguments=(path, issuer), files=[path])
 
 
-@lru_cache(maxsize=1)
-def _load(path: str, issuer: str) -> KeySet:
+def load_keys(path: str, issuer: str) -> KeySet:
+    """The keys in a file. Raises ConfigurationError as `key_set` does."""
     try:
         with Path(path).open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
-            blocks = [match.group(0) for match in _PEM_BLOCK.finditer(stream.read(1024 * 1024))]
+            blocks = pem_blocks(stream.read(MAX_FILE_BYTES))
     except OSError as error:
         raise ConfigurationError(
             f"The token signing key {path} (JWT_KEY_FILE) cannot be read ({error.strerror})."
@@ -97,6 +105,11 @@ def _load(path: str, issuer: str) -> KeySet:
         ) from None
 
 
+def pem_blocks(raw: bytes) -> list[bytes]:
+    """The keys in a file's content, in their order. What stands between them is ignored."""
+    return [match.group(0) for match in _PEM_BLOCK.finditer(raw)]
+
+
 def _public_jwk(key: Any) -> dict[str, str]:
     """The public half; `kid` is the key's thumbprint (RFC 7638, RFC 8037 A.3)."""
     jwk = json.loads(OKPAlgorithm.to_jwk(key))
@@ -110,7 +123,7 @@ def _public_jwk(key: Any) -> dict[str, str]:
 
 def _forget(*, setting: str, **_: object) -> None:
     if setting == "SECRETS_APP":
-        _load.cache_clear()
+        _kept.forget()
 
 
 setting_changed.connect(_forget, dispatch_uid="secrets_app.services.signing_keys")

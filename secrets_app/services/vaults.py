@@ -14,7 +14,7 @@ from secrets_app.models.rules import policies_of
 from secrets_app.services.access import Caller
 from secrets_app.services.audit import DENIED, SUCCESS, Actor, Resource, record
 from secrets_app.services.idempotency import Once
-from secrets_app.services.rotation import draw_vault_key
+from secrets_app.services.rotation.vault_keys import draw_vault_key
 
 
 def create_vault(

@@ -21,7 +21,7 @@ from secrets_app.services.attempt import attempt
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.idempotency import Once
 from secrets_app.services.preconditions import Precondition
-from secrets_app.services.rotation import active_vault_key
+from secrets_app.services.rotation.vault_keys import active_vault_key
 
 _ATTEMPTS = 5
 

@@ -11,6 +11,7 @@ from secrets_app.crypto.keyring import Keyring
 from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.errors import (
     ConfigurationError,
+    EnvelopeError,
     OpenError,
     ProviderError,
     ProviderUnavailable,
@@ -116,12 +117,50 @@ def test_a_wrapped_kek_opens_for_its_vault_and_version_only(ring, change):
 def test_rewrapping_moves_the_dek_and_leaves_the_ciphertext(ring):
     old, new = ring.create_kek(VAULT, 1), ring.create_kek(VAULT, 2)
     sealed = ring.seal(Plaintext(b"value"), context(old))
-    moved = ring.rewrap(sealed, context(old), new)
+    moved = ring.unwrapped(old).rewrap(sealed, context(old), to=ring.unwrapped(new))
     assert moved[HEADER_BYTES:] == sealed[HEADER_BYTES:]
     assert moved[:HEADER_BYTES] != sealed[:HEADER_BYTES]
     assert ring.open(moved, context(new)).reveal() == b"value"
     with pytest.raises(OpenError):
         ring.open(moved, context(old))
+
+
+def test_rewrapping_refuses_what_does_not_belong_there(ring):
+    old, new = (ring.unwrapped(ring.create_kek(VAULT, n)) for n in (1, 2))
+    where = context(ring.create_kek(VAULT, 1))
+    sealed = old.seal(Plaintext(b"value"), where)
+    old.check(sealed, where)
+    for bad, there in ((sealed, replace(where, version=2)), (sealed[:-1] + b"x", where)):
+        with pytest.raises(OpenError):
+            old.check(bad, there)
+    with pytest.raises(OpenError):
+        old.rewrap(sealed, replace(where, version=2), to=new)
+    with pytest.raises(EnvelopeError):
+        old.rewrap(b"", where, to=new)
+
+
+def test_a_provider_that_garbles_a_key_never_gets_to_wrap_the_only_copy(provider):
+    class Garbling(CountingProvider):
+        def unwrap(self, key_id: str, blob: bytes, context: bytes) -> bytes:
+            return bytes(len(super().unwrap(key_id, blob, context)))
+
+    with pytest.raises((ProviderError, OpenError)):
+        Keyring([Garbling()], kek_cache_ttl=60).create_kek(VAULT, 1)
+    kek = Keyring([provider], kek_cache_ttl=60).create_kek(VAULT, 1)
+    with pytest.raises((ProviderError, OpenError)):
+        Keyring([Garbling(), provider], kek_cache_ttl=60).rewrap_kek(kek)
+
+
+def test_the_health_of_every_provider_is_told_the_active_one_first(provider):
+    class Away(CountingProvider):
+        def check_health(self) -> None:
+            raise ProviderUnavailable
+
+    away = Away()
+    active, older = Keyring([away, provider], kek_cache_ttl=60).health()
+    assert isinstance(active.error, ProviderUnavailable)
+    assert active.key_ids == away.key_ids
+    assert older.error is None
 
 
 def test_a_kek_moves_to_the_active_root_key_and_values_stay(provider):
@@ -140,6 +179,7 @@ def test_keks_are_cached_for_a_bounded_time(provider, monkeypatch):
     monkeypatch.setattr("secrets_app.crypto.keyring.time.monotonic", lambda: now[0])
     ring = Keyring([provider], kek_cache_ttl=60)
     kek = ring.create_kek(VAULT, 1)
+    provider.unwraps = 0
     for _ in range(5):
         ring.seal(Plaintext(b"x"), context(kek))
     assert provider.unwraps == 1
@@ -154,6 +194,7 @@ def test_keks_are_cached_for_a_bounded_time(provider, monkeypatch):
 def test_a_cache_of_zero_seconds_asks_the_provider_each_time(provider):
     ring = Keyring([provider], kek_cache_ttl=0)
     kek = ring.create_kek(VAULT, 1)
+    provider.unwraps = 0
     ring.prepare(kek)
     for _ in range(3):
         ring.seal(Plaintext(b"x"), context(kek))

@@ -10,6 +10,8 @@ import pytest
 
 from tests.e2e.server import manage, serve
 
+pytestmark = pytest.mark.only_on("sqlite")
+
 
 def test_the_printed_curl_lines_work_as_they_are(server):
     lines = [

@@ -232,7 +232,7 @@ def test_the_service_agrees_with_a_small_model_of_the_contract(alice):
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=40,
+            max_examples=25,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from secrets_app.management.keys import key_errors
 from vaultsite import home
 from vaultsite.demo import Demo, as_json, ensure_demo
 
@@ -34,7 +35,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         port = _port()
         base_url = f"http://127.0.0.1:{port}"
-        with home.locked():
+        with home.locked(), key_errors(advice="Run it again when the key provider answers."):
             call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
             call_command("check", databases=["default"], stdout=self.stderr)
             demo = ensure_demo(settings.HOME / "demo.json")

@@ -1,0 +1,1 @@
+"""Everything that is done to keys: drawing, rotating, rewrapping, checking, counting them."""

@@ -1,0 +1,95 @@
+"""What keys there are, how old, and what depends on them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from secrets_app.keys import keyring
+from secrets_app.models import VaultKey
+from secrets_app.services.rotation.health import providers
+from secrets_app.services.rotation.kek import values_by_key
+
+
+@dataclass(slots=True)
+class RootKey:
+    """`role`: active, unwraps, or missing (KEKs are wrapped by it, and it is not configured).
+
+    `error`: why its provider cannot be used now. `keks`: wrapped by it, destroyed ones left out.
+    """
+
+    id: str
+    role: str
+    error: str | None = None
+    keks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KekRow:
+    """One KEK. `values`: how many versions are sealed under it."""
+
+    id: UUID
+    vault_id: UUID
+    vault_name: str
+    version: int
+    state: str
+    created_at: datetime
+    root_key_id: str
+    values: int
+
+
+@dataclass(slots=True)
+class Inventory:
+    root_keys: list[RootKey]
+    keks: list[KekRow] = field(default_factory=list)
+
+    @property
+    def on_old_root_keys(self) -> int:
+        """KEKs that `rotate_root` would move."""
+        return sum(key.keks for key in self.root_keys if key.role != "active")
+
+    @property
+    def values_on_retired_keks(self) -> int:
+        """Values that `rotate_kek` would move."""
+        return sum(kek.values for kek in self.keks if kek.state == VaultKey.State.RETIRED)
+
+
+def take_inventory(*, vault_id: UUID | None = None) -> Inventory:
+    """All keys but destroyed ones, of one vault or all; asks every provider how it is.
+
+    Raises ConfigurationError.
+    """
+    ring = keyring()
+    errors = {
+        key_id: health.error.detail
+        for health in providers()
+        if health.error is not None
+        for key_id in health.key_ids
+    }
+    roots = {
+        key_id: RootKey(
+            key_id, "active" if key_id == ring.active_root_key_id else "unwraps", errors.get(key_id)
+        )
+        for key_id in ring.root_key_ids
+    }
+    inventory = Inventory([])
+    values = values_by_key(vault_id=vault_id)
+    keys = VaultKey.objects.exclude(state=VaultKey.State.DESTROYED).select_related("vault")
+    if vault_id is not None:
+        keys = keys.filter(vault_id=vault_id)
+    for key in keys.order_by("vault__name", "vault_id", "version").iterator():
+        root = roots.setdefault(key.root_key_id, RootKey(key.root_key_id, "missing"))
+        root.keks += 1
+        inventory.keks.append(
+            KekRow(
+                key.pk,
+                key.vault_id,
+                key.vault.name,
+                key.version,
+                key.state,
+                key.created_at,
+                key.root_key_id,
+                values.get(key.pk, 0),
+            )
+        )
+    inventory.root_keys = list(roots.values())
+    return inventory

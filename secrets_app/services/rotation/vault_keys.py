@@ -1,0 +1,41 @@
+"""Vault keys: making them, and having the one that seals at hand."""
+
+from uuid import UUID
+
+from secrets_app.errors import CryptoError
+from secrets_app.keys import keyring
+from secrets_app.models import VaultKey
+
+
+def draw_vault_key(*, vault_id: UUID, version: int) -> VaultKey:
+    """Draw and wrap a KEK, not saved yet: so no lock is held while a key provider answers.
+
+    Raises ProviderError.
+    """
+    kek = keyring().create_kek(vault_id, version)
+    return VaultKey(
+        vault_id=vault_id, version=version, root_key_id=kek.root_key_id, wrapped=kek.blob
+    )
+
+
+def active_vault_key(*, vault_id: UUID) -> VaultKey:
+    """The key that new versions are sealed under, unwrapped into the keyring's cache.
+
+    Called before a transaction begins, so that no lock is held while a key provider answers.
+    Raises OpenError, ProviderError.
+    """
+    key = VaultKey.objects.filter(vault_id=vault_id, state=VaultKey.State.ACTIVE).first()
+    if key is None:
+        raise CryptoError("The vault has no active key.")
+    keyring().prepare(key.wrapped_kek())
+    return key
+
+
+def seal_digest(key: VaultKey, digest: bytes, label: bytes) -> bytes:
+    """Encrypt the digest of something secret under a vault's key. Raises OpenError, ProviderError."""
+    return keyring().seal_digest(digest, key.wrapped_kek(), label)
+
+
+def open_digest(key: VaultKey, box: bytes, label: bytes) -> bytes:
+    """The digest that `seal_digest` took. Raises OpenError, ProviderError."""
+    return keyring().open_digest(box, key.wrapped_kek(), label)
