@@ -52,6 +52,7 @@ class VaultKey(models.Model):
     root_key_id = models.CharField(max_length=512)
     wrapped = models.BinaryField(editable=False)
     created_at = models.DateTimeField(default=timezone.now)
+    retired_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -62,6 +63,7 @@ class VaultKey(models.Model):
                 condition=Q(state="active"),
             ),
         ]
+        indexes = [models.Index(name="vaultkey_root_key", fields=["root_key_id"])]
 
     def __str__(self) -> str:
         return f"{self.vault_id} v{self.version} ({self.state})"

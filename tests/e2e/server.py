@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 ROOT = Path(__file__).resolve().parents[2]
 _START_TIMEOUT_S = 60
@@ -76,7 +77,7 @@ def serve(home: Path, database_url: str | None = None, **variables: str) -> Iter
     } | variables
     if database_url:
         environment["DATABASE_URL"] = database_url
-    log = home.parent / "server.log"
+    log = home.parent / f"server-{port}.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "quickstart", "--serve"],
@@ -97,6 +98,33 @@ def serve(home: Path, database_url: str | None = None, **variables: str) -> Iter
             process.kill()
             process.wait()
             raise
+
+
+@contextmanager
+def new_database(url: str | None) -> Iterator[str | None]:
+    """The URL of a new database on the PostgreSQL server at `url`, dropped at the end; None for None."""
+    if not url:
+        yield None
+        return
+    import psycopg
+    from environ import Env
+
+    name = f"e2e_{uuid4().hex[:12]}"
+    config = Env.db_url_config(url)
+    options = {
+        "host": config["HOST"] or None,
+        "port": config["PORT"] or None,
+        "user": config["USER"] or None,
+        "password": config["PASSWORD"] or None,
+        "dbname": config["NAME"],
+    } | config.get("OPTIONS", {})
+    with psycopg.connect(autocommit=True, **options) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            base, _, query = url.partition("?")
+            yield base.rpartition("/")[0] + f"/{name}" + (f"?{query}" if query else "")
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _wait_until_ready(server: Server) -> None:

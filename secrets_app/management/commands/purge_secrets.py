@@ -1,16 +1,14 @@
 """Destroy for good what was deleted longer ago than DELETED_RETENTION_DAYS. Safe to repeat."""
 
 import json
-import sys
 from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
-from rich.console import Console
-from rich.progress import Progress
 
+from secrets_app.management.progress import progress
 from secrets_app.services.purge import count_purgeable, purge_deleted
 
 
@@ -29,9 +27,8 @@ class Command(BaseCommand):
         if options["dry_run"]:
             self._say(asdict(counted), "would destroy", options["json"])
             return
-        with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-            task = bar.add_task("secrets", total=counted.secrets)
-            purged = purge_deleted(now=now, on_progress=lambda n: bar.advance(task, n))
+        with progress("secrets", total=counted.secrets, quiet=options["json"]) as advance:
+            purged = purge_deleted(now=now, on_progress=advance)
         self._say(asdict(purged), "destroyed", options["json"])
 
     def _say(self, counts: dict[str, int], verb: str, as_json: bool) -> None:

@@ -1,0 +1,58 @@
+"""Open every envelope, show nothing, and report what does not open or is not where it belongs.
+
+Exit status: 0 all is well, 1 something was found, 2 not everything could be looked at.
+"""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from secrets_app.management.keys import FOUND, key_errors
+from secrets_app.management.lookup import vault_named
+from secrets_app.management.progress import progress
+from secrets_app.services.audit import OPERATOR
+from secrets_app.services.rotation.verify import Finding, check_everything, count_checks
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("vault", nargs="?", help="id or name of one vault; all without it")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        vault_id = vault_named(options["vault"]).pk if options["vault"] else None
+        total = count_checks(vault_id=vault_id)
+        found: list[Finding] = []
+
+        def on_finding(finding: Finding) -> None:
+            found.append(finding)
+            if not options["json"]:
+                where = f"{finding.kind} {finding.id} (vault {finding.vault_id})"
+                self.stdout.write(f"{where} {finding.problem}")
+
+        with (
+            key_errors(advice="Not everything was looked at."),
+            progress("rows", total=total, quiet=options["json"]) as advance,
+        ):
+            check_everything(
+                vault_id=vault_id, actor=OPERATOR, on_finding=on_finding, on_progress=advance
+            )
+        if options["json"]:
+            told = [
+                {
+                    "kind": finding.kind,
+                    "id": str(finding.id),
+                    "vault_id": str(finding.vault_id),
+                    "problem": finding.problem,
+                }
+                for finding in found
+            ]
+            self.stdout.write(json.dumps({"checked": total, "findings": told}))
+        elif not found:
+            self.stdout.write(f"{total} rows checked, all is well")
+        if found:
+            raise CommandError(f"{len(found)} findings.", returncode=FOUND)
