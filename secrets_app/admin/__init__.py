@@ -74,7 +74,7 @@ class VaultAdmin(ReadOnlyAdmin):
 
 @admin.register(VaultKey)
 class VaultKeyAdmin(ReadOnlyAdmin):
-    list_display = ("id", "vault", "version", "state", "root_key_id", "created_at")
+    list_display = ("id", "vault", "version", "state", "root_key_id", "created_at", "retired_at")
     list_filter = ("state", "root_key_id")
     list_select_related = ("vault",)
     search_fields = ("id", "vault__name", "root_key_id")

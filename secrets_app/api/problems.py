@@ -178,6 +178,11 @@ def _flatten(detail: Any, field: str, into: dict[str, list[str]]) -> None:
 
 
 def _log(exc: Exception, request_id: UUID | None) -> None:
-    """Class and frames only: messages of databases and providers may hold what was sent to them."""
-    frames = "".join(traceback.format_tb(exc.__traceback__))
-    logger.error("request %s failed with %s\n%s", request_id, type(exc).__qualname__, frames)
+    """Class and frames: messages of databases and libraries may hold what was sent to them, and only
+    those of our own errors never do."""
+    what = type(exc).__qualname__
+    if isinstance(exc, errors.SecretsAppError):
+        what += f": {exc.detail}"
+    if not isinstance(exc, errors.ProviderError):  # that one says it all
+        what += "\n" + "".join(traceback.format_tb(exc.__traceback__))
+    logger.error("request %s failed with %s", request_id, what)

@@ -56,6 +56,7 @@ secrets.register(rf"{_VAULT}/secrets", SecretViewSet, basename="secret")
 v1 = [
     path("openapi.json", OpenApiViewSet.as_view({"get": "document"}), name="openapi"),
     path("health", HealthViewSet.as_view({"get": "service"}), name="health"),
+    path("health/hsm", HealthViewSet.as_view({"get": "providers"}), name="health-hsm"),
     path(
         "auth/token",
         AuthViewSet.as_view({"post": "with_password", "delete": "revoke"}),

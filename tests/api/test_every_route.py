@@ -13,6 +13,7 @@ from tests.cast import Api, vault_of
 PUBLIC = {
     ("GET", "/v1/openapi.json"),
     ("GET", "/v1/health"),
+    ("GET", "/v1/health/hsm"),
     ("POST", "/v1/auth/token"),
     ("POST", "/v1/auth/api-key-token"),
     ("POST", "/v1/auth/agent-token"),

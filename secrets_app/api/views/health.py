@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from secrets_app.api.permissions import Access
 from secrets_app.api.schema import operation
 from secrets_app.api.views.base import ApiViewSet
+from secrets_app.services.rotation.health import provider_status
 
 
 class HealthSerializer(serializers.Serializer):  # type: ignore[type-arg]
@@ -15,14 +16,24 @@ class HealthSerializer(serializers.Serializer):  # type: ignore[type-arg]
     version = serializers.CharField()
 
 
+class ProviderHealthSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    status = serializers.ChoiceField(choices=["ok", "degraded", "unavailable"])
+
+
 class HealthViewSet(ApiViewSet):
     tag = "Health"
-    access = {"service": Access.PUBLIC}
+    access = {"service": Access.PUBLIC, "providers": Access.PUBLIC}
 
     @operation(summary="Whether the service can work", responses={200: HealthSerializer})
     def service(self, request: Request) -> Response:
         """Always 200; `degraded` when the database does not answer."""
         return Response({"status": _status(), "version": _VERSION})
+
+    @operation(summary="Whether root keys can be used", responses={200: ProviderHealthSerializer})
+    def providers(self, request: Request) -> Response:
+        """Always 200; `unavailable` when the active root key's provider cannot be used, `degraded`
+        when that of an older root key cannot. At most five seconds old."""
+        return Response({"status": provider_status()})
 
 
 def _status() -> str:
