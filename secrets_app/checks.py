@@ -1,6 +1,6 @@
 """`manage.py check`: what cannot work is said before the first request, with what to do about it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -113,17 +113,12 @@ def check_stored_keys(databases: Sequence[str] | None = None, **_: Any) -> list[
 
 
 def _unopenable(ring: Keyring) -> list[CheckMessage]:
-    from secrets_app.models import VaultKey
-
-    living = VaultKey.objects.exclude(state=VaultKey.State.DESTROYED)
     problems: list[CheckMessage] = []
-    # One key of each root key tells.
-    for root_key_id in living.values_list("root_key_id", flat=True).distinct():
-        sample = living.filter(root_key_id=root_key_id).order_by("created_at", "id")[0]
+    for sample in _samples():
         try:
-            ring.check_kek(sample.wrapped_kek())
+            ring.check(sample.wrapped_key())
         except OpenError:
-            detail = f"The root key {root_key_id} does not open the vault keys wrapped under it."
+            detail = f"The root key {sample.root_key_id} does not open what is wrapped under it."
         except UnknownRootKey as error:
             detail = error.detail
         except ProviderError:
@@ -139,3 +134,15 @@ def _unopenable(ring: Keyring) -> list[CheckMessage]:
             )
         )
     return problems
+
+
+def _samples() -> Iterator[Any]:
+    """One stored key of each root key tells."""
+    from secrets_app.models import AuditKey, VaultKey
+
+    living = VaultKey.objects.exclude(state=VaultKey.State.DESTROYED)
+    told = set()
+    for root_key_id in living.values_list("root_key_id", flat=True).distinct():
+        yield living.filter(root_key_id=root_key_id).order_by("created_at", "id")[0]
+        told.add(root_key_id)
+    yield from AuditKey.objects.exclude(root_key_id__in=told).order_by("number")

@@ -48,6 +48,8 @@ class AppSettings:
             "RATE_LIMIT",
             "SIGN_IN_RATE_LIMIT",
             "RATE_LIMIT_STORAGE",
+            "AUDIT_LOG",
+            "AUDIT_SEAL_ALARM",
         }
     )
 
@@ -146,6 +148,20 @@ class AppSettings:
         if not isinstance(value, str) or "://" not in value:
             raise ConfigurationError("RATE_LIMIT_STORAGE must be a URL.")
         return value
+
+    @property
+    def AUDIT_LOG(self) -> bool:
+        """Whether committed events are logged too, as JSON by `secrets_app.audit`. Default: no."""
+        value = self._raw("AUDIT_LOG", False)
+        if type(value) is not bool:
+            raise ConfigurationError("AUDIT_LOG must be True or False.")
+        return value
+
+    @property
+    def AUDIT_SEAL_ALARM(self) -> int:
+        """How old an unsealed event may get before health is degraded, in seconds. 0: any age.
+        Default: 300."""
+        return self._whole("AUDIT_SEAL_ALARM", 300, least=0, most=604_800)
 
     def unknown_names(self) -> list[str]:
         """Keys of `SECRETS_APP` that mean nothing here, probably mistyped."""

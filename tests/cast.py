@@ -8,7 +8,7 @@ from django.test import Client
 
 from secrets_app.models import Agent, ApiKey, Policy, Principal, Vault
 from secrets_app.services.api_keys import create_api_key
-from secrets_app.services.audit import OPERATOR
+from secrets_app.services.audit import OPERATOR, SUCCESS, Event, Resource, record_all
 from secrets_app.services.principals import principal_for_user
 from secrets_app.services.tokens import issue_token
 from secrets_app.services.vaults import create_vault
@@ -115,3 +115,9 @@ def secret_url(vault: Vault, path: str = "api-keys/openai") -> str:
 
 def body(value: str = "s3cr3t", **fields: Any) -> dict[str, Any]:
     return {"type": "password", "value": value} | fields
+
+
+def write_events(count: int) -> None:
+    """Events of one transaction, by an operator."""
+    events = [Event("test.write", SUCCESS, Resource("test"), {"n": n}) for n in range(count)]
+    record_all(events, actor=OPERATOR)

@@ -40,6 +40,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture
 def alice(db: Any) -> Person:
+    from secrets_app.services.rotation.audit_keys import prepare_audit_key
+
+    # As in a server that has answered a request before.
+    prepare_audit_key()
     return cast.person("alice")
 
 
@@ -64,9 +68,32 @@ def vault(alice: Person) -> Vault:
 
 
 @pytest.fixture
+def log(db: Any) -> None:
+    """Three seals of four events each, and three events that are not sealed."""
+    from secrets_app.services.audit.seal import seal_events
+    from secrets_app.services.rotation.audit_keys import prepare_audit_key
+
+    prepare_audit_key()
+    for _ in range(3):
+        cast.write_events(4)
+        seal_events()
+    cast.write_events(3)
+
+
+@pytest.fixture
 def nobody(db: Any) -> Api:
     """A client that has not signed in."""
     return Api()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_audit_key() -> None:
+    """Each test has a database of its own, and so an audit key of its own."""
+    from secrets_app.services.audit.writing import writing
+    from secrets_app.services.rotation.audit_keys import forget_audit_key
+
+    forget_audit_key()
+    writing.succeeded()
 
 
 @pytest.fixture(autouse=True)

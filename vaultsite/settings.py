@@ -179,6 +179,11 @@ DATABASES = {
 
 # --- The app -----------------------------------------------------------------------------------
 
+# Who may read /metrics; empty: nobody.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+# How often the server that `quickstart --serve` starts has its log sealed, in seconds. 0: not at all.
+AUDIT_SEAL_EVERY = _whole("AUDIT_SEAL_EVERY", 10)
+
 SECRETS_APP = {
     "ROOT_KEY_URLS": env.list("ROOT_KEY_URLS", default=[f"file:{HOME}/root.key"]),
     "JWT_KEY_FILE": env.str("JWT_KEY_FILE", default=f"{HOME}/jwt.pem"),
@@ -193,6 +198,8 @@ SECRETS_APP = {
     "RATE_LIMIT": env.str("RATE_LIMIT", default="6000/minute"),
     "SIGN_IN_RATE_LIMIT": env.str("SIGN_IN_RATE_LIMIT", default="120/minute"),
     "RATE_LIMIT_STORAGE": CACHE_URL if CACHE_URL.startswith("redis") else "memory://",
+    "AUDIT_LOG": env.bool("AUDIT_LOG", default=False),
+    "AUDIT_SEAL_ALARM": _whole("AUDIT_SEAL_ALARM", 300),
     "EXTRA_SECRET_TYPES": env.list("EXTRA_SECRET_TYPES", default=[]),
 }
 REST_FRAMEWORK = {
@@ -217,11 +224,23 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
+        "message": {"format": "{message}", "style": "{"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "stdout": {
+            "class": "logging.StreamHandler",
+            "formatter": "message",
+            "stream": "ext://sys.stdout",
+        },
+    },
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO").upper()},
     # Its warnings hold request paths, and paths name secrets. API views log their own errors.
     "loggers": {
+        # Events of the audit log, one JSON object a line (AUDIT_LOG).
+        "secrets_app.audit": {"handlers": ["stdout"], "level": "INFO", "propagate": False},
         "django.request": {"level": "ERROR"},
         # Would log whatever host name a stranger sends, with a traceback.
         "django.security.DisallowedHost": {"level": "CRITICAL"},

@@ -3,6 +3,11 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 
+from vaultsite.accounts.sign_in import SignInForm
+from vaultsite.metrics import metrics
+
+admin.site.login_form = SignInForm
+
 urlpatterns = [
     path("", include("secrets_app.api.urls")),
     path(
@@ -14,6 +19,7 @@ urlpatterns = [
         ),
         name="docs",
     ),
+    path("metrics", metrics, name="metrics"),
     path("admin/", admin.site.urls),
 ]
 

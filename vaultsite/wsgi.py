@@ -2,9 +2,11 @@
 
 import os
 import sys
+from contextlib import suppress
 
 from django.core import checks
 from django.core.wsgi import get_wsgi_application
+from django.db import DatabaseError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vaultsite.settings")
 
@@ -21,7 +23,12 @@ if _problems:
     raise SystemExit(1)
 
 from secrets_app.api.json import max_body_bytes  # noqa: E402  (needs Django to be set up)
+from secrets_app.errors import CryptoError  # noqa: E402
+from secrets_app.services.rotation.audit_keys import prepare_audit_key  # noqa: E402
 from vaultsite.chunked import WithChunkedBodies  # noqa: E402
 from vaultsite.content_type import WithoutCharset  # noqa: E402
+
+with suppress(CryptoError, DatabaseError):  # away: then the first event asks again
+    prepare_audit_key()
 
 application = WithoutCharset(WithChunkedBodies(_django, limit=max_body_bytes() + 1))

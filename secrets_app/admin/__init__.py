@@ -8,6 +8,8 @@ from secrets_app.models import (
     Agent,
     ApiKey,
     AuditEvent,
+    AuditKey,
+    AuditSeal,
     IdempotencyKey,
     Policy,
     Principal,
@@ -120,4 +122,20 @@ class AuditEventAdmin(ReadOnlyAdmin):
     list_filter = ("action", "outcome")
     search_fields = ("id", "actor_id", "resource_id", "request_id")
     date_hierarchy = "created_at"
-    ordering = ("-created_at",)
+    ordering = ("-id",)
+    exclude = ("mac",)
+
+
+@admin.register(AuditSeal)
+class AuditSealAdmin(ReadOnlyAdmin):
+    list_display = ("number", "events", "first_at", "last_at", "exported_at", "pruned_at")
+    search_fields = ("number",)
+    ordering = ("-number",)
+    exclude = ("previous", "root", "signature", "prune_signature")
+
+
+@admin.register(AuditKey)
+class AuditKeyAdmin(ReadOnlyAdmin):
+    list_display = ("number", "root_key_id", "created_at")
+    search_fields = ("number", "root_key_id")
+    exclude = ("wrapped", "public_key")

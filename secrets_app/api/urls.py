@@ -5,6 +5,7 @@ from rest_framework.routers import Route, SimpleRouter
 
 from secrets_app.api.views.account import AccountViewSet, ApiKeyViewSet
 from secrets_app.api.views.agents import AgentViewSet
+from secrets_app.api.views.audit import AuditViewSet
 from secrets_app.api.views.auth import AuthViewSet, WellKnownViewSet
 from secrets_app.api.views.base import UnknownRoute
 from secrets_app.api.views.batches import BatchViewSet
@@ -91,6 +92,11 @@ v1 = [
         AgentViewSet.as_view({"post": "rotate_key"}),
         name="agent-rotate-key",
     ),
+    path("audit/events", AuditViewSet.as_view({"get": "list"}), name="audit-events"),
+    path(
+        "audit/events/<item_id>/proof", AuditViewSet.as_view({"get": "prove"}), name="audit-proof"
+    ),
+    path("audit/verify", AuditViewSet.as_view({"get": "verify"}), name="audit-verify"),
     path("vaults", VaultViewSet.as_view({"get": "list", "post": "create"}), name="vaults"),
     path(
         "vaults/<vault_id>",

@@ -8,6 +8,7 @@ one of another. No two different lists of parts have the same encoding.
     dek    "vaultsite/v1/dek",   the same five
     kek    "vaultsite/v1/kek",   vault id (16), key version (8)
     digest "vaultsite/v1/digest", what it is of, vault id (16), key version (8)
+    audit  "vaultsite/v1/audit-key", key number (8)
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,18 @@ class WrappedKek:
 
     def aad(self) -> bytes:
         return kek_aad(self.vault_id, self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedAuditKey:
+    """The secret behind the audit log as it lies in the database: wrapped by a root key."""
+
+    number: int
+    root_key_id: str
+    blob: bytes
+
+    def aad(self) -> bytes:
+        return encode_parts(b"vaultsite/v1/audit-key", self.number.to_bytes(8, "big"))
 
 
 def kek_aad(vault_id: UUID, version: int) -> bytes:

@@ -9,17 +9,21 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 from uuid import UUID
 
 from secrets_app.crypto.aead import KEY_BYTES, generate_key
-from secrets_app.crypto.context import EncryptionContext, WrappedKek, digest_aad, kek_aad
+from secrets_app.crypto.audit_key import AuditKey
+from secrets_app.crypto.context import EncryptionContext, WrappedAuditKey, WrappedKek, digest_aad
 from secrets_app.crypto.kek import Kek
 from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.crypto.provider import KeyProvider
 from secrets_app.errors import ConfigurationError, OpenError, ProviderError, UnknownRootKey
 
 _CACHED_KEKS = 4096
+
+Wrapped = TypeVar("Wrapped", bound=WrappedKek | WrappedAuditKey)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +67,23 @@ class Keyring:
 
     def create_kek(self, vault_id: UUID, version: int) -> WrappedKek:
         """Draw a fresh KEK and wrap it under the active root key. Raises ProviderError."""
-        return self._wrap_kek(generate_key(), vault_id, version)
+        return self._wrap(generate_key(), WrappedKek(vault_id, version, "", b""))
 
-    def rewrap_kek(self, kek: WrappedKek) -> WrappedKek:
-        """Wrap an existing KEK anew under the active root key. Raises OpenError, ProviderError."""
-        return self._wrap_kek(self._unwrap_kek(kek), kek.vault_id, kek.version)
+    def create_audit_key(self, number: int) -> WrappedAuditKey:
+        """Draw a fresh secret for the audit log, wrapped likewise. Raises ProviderError."""
+        return self._wrap(generate_key(), WrappedAuditKey(number, "", b""))
 
-    def check_kek(self, kek: WrappedKek) -> None:
-        """Return when the wrapped KEK opens, asking the provider. Raises OpenError, ProviderError."""
-        self._unwrap_kek(kek)
+    def open_audit_key(self, wrapped: WrappedAuditKey) -> AuditKey:
+        """Asks the provider; not cached here. Raises OpenError, ProviderError."""
+        return AuditKey(self._unwrap(wrapped))
+
+    def rewrap(self, wrapped: Wrapped) -> Wrapped:
+        """Wrap an existing key anew under the active root key. Raises OpenError, ProviderError."""
+        return self._wrap(self._unwrap(wrapped), wrapped)
+
+    def check(self, wrapped: Wrapped) -> None:
+        """Return when the wrapped key opens, asking the provider. Raises OpenError, ProviderError."""
+        self._unwrap(wrapped)
 
     def prepare(self, kek: WrappedKek) -> None:
         """Ask the provider for a KEK now, so that no lock is held while it answers.
@@ -103,7 +115,7 @@ class Keyring:
     def unwrapped(self, kek: WrappedKek) -> Kek:
         """A KEK ready for use, from the cache or from its provider. Raises OpenError, ProviderError."""
         if self._kek_cache_ttl <= 0:
-            return Kek(self._unwrap_kek(kek))
+            return Kek(self._unwrap(kek))
         # Keyed by all that makes the KEK what it is: an altered blob or context never hits the cache.
         cache_key = hashlib.sha256(kek.root_key_id.encode() + b"\0" + kek.aad() + kek.blob).digest()
         now = time.monotonic()
@@ -111,7 +123,7 @@ class Keyring:
             cached = self._keks.get(cache_key)
             if cached is not None and cached[0] > now:
                 return cached[1]
-        unwrapped = Kek(self._unwrap_kek(kek))
+        unwrapped = Kek(self._unwrap(kek))
         with self._lock:
             self._keks[cache_key] = (now + self._kek_cache_ttl, unwrapped)
             self._keks.move_to_end(cache_key)
@@ -126,21 +138,23 @@ class Keyring:
                 return
             self._keks.popitem(last=False)
 
-    def _wrap_kek(self, key: bytes, vault_id: UUID, version: int) -> WrappedKek:
+    def _wrap(self, key: bytes, place: Wrapped) -> Wrapped:
+        """`key` in the place of what `place` holds, bound to the same context."""
         provider = self._providers[0]
-        aad = kek_aad(vault_id, version)
+        aad = place.aad()
         payload = key if provider.binds_context else key + _binding(aad)
-        root_key_id = provider.active_key_id
-        wrapped = WrappedKek(vault_id, version, root_key_id, provider.wrap(payload, aad))
+        wrapped = replace(
+            place, root_key_id=provider.active_key_id, blob=provider.wrap(payload, aad)
+        )
         # What cannot be opened again must not become the only copy of a key.
-        if not hmac.compare_digest(self._unwrap_kek(wrapped), key):
+        if not hmac.compare_digest(self._unwrap(wrapped), key):
             raise ProviderError("The key provider did not give back the key it was given.")
         return wrapped
 
-    def _unwrap_kek(self, kek: WrappedKek) -> bytes:
-        provider = self._provider_of(kek.root_key_id)
-        aad = kek.aad()
-        payload = provider.unwrap(kek.root_key_id, kek.blob, aad)
+    def _unwrap(self, wrapped: WrappedKek | WrappedAuditKey) -> bytes:
+        provider = self._provider_of(wrapped.root_key_id)
+        aad = wrapped.aad()
+        payload = provider.unwrap(wrapped.root_key_id, wrapped.blob, aad)
         if provider.binds_context:
             key = payload
         else:

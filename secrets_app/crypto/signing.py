@@ -1,5 +1,6 @@
 """Ed25519 signing keys (RFC 8032), as PEM files (RFC 8410)."""
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -15,6 +16,26 @@ def generate_signing_key_pem() -> bytes:
     return Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
+
+
+class Signer:
+    """Signs with a private key made of 32 random bytes (RFC 8032, 5.1.5)."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public_key = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    def sign(self, content: bytes) -> bytes:
+        return self._key.sign(content)
+
+
+def is_signed(content: bytes, signature: bytes, public_key: bytes) -> bool:
+    """Whether a raw Ed25519 public key made this signature. False for malformed ones, too."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, content)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def public_key_pem(key: Ed25519PublicKey) -> str:

@@ -1,4 +1,4 @@
-from secrets_app.models.audit import AuditEvent
+from secrets_app.models.audit import AuditEvent, AuditKey, AuditSeal
 from secrets_app.models.idempotency import IdempotencyKey
 from secrets_app.models.policy import Policy
 from secrets_app.models.principal import Agent, ApiKey, Principal, RevokedToken
@@ -9,6 +9,8 @@ __all__ = [
     "Agent",
     "ApiKey",
     "AuditEvent",
+    "AuditKey",
+    "AuditSeal",
     "IdempotencyKey",
     "Policy",
     "Principal",

@@ -1,13 +1,18 @@
-"""The audit log. Rows are only ever inserted; they refer to others by id, so that they outlive them."""
+"""The audit log. Rows refer to others by id, so that they outlive them; events and seals are only ever
+inserted, but for the mark that an event was sealed, or that a seal's events were exported or pruned."""
 
 from django.db import models
 from django.utils import timezone
 
+from secrets_app.crypto.context import WrappedAuditKey
 from secrets_app.models.ids import uuid7
 
 
 class AuditEvent(models.Model):
-    """Who did what to which resource, from where, and how it ended. Never a value, token or key."""
+    """Who did what to which resource, from where, and how it ended. Never a value, token or key.
+
+    `mac` covers everything but `seal_number`, which says in which seal's tree the event is.
+    """
 
     class Outcome(models.TextChoices):
         SUCCESS = "success"
@@ -26,12 +31,62 @@ class AuditEvent(models.Model):
     details = models.JSONField(default=dict)
     ip_address = models.GenericIPAddressField(null=True)
     request_id = models.UUIDField(null=True)
+    key_number = models.PositiveIntegerField(default=0)
+    mac = models.BinaryField(default=b"", editable=False)
+    seal_number = models.PositiveBigIntegerField(null=True, editable=False)
 
     class Meta:
+        # Ids rise with time, so each list is one walk down an index, whichever filter it has.
         indexes = [
-            models.Index(fields=["vault_id", "created_at"], name="auditevent_vault_time"),
-            models.Index(fields=["actor_id", "created_at"], name="auditevent_actor_time"),
+            models.Index(fields=["vault_id", "id"], name="auditevent_vault"),
+            models.Index(fields=["actor_id", "id"], name="auditevent_actor"),
+            models.Index(fields=["resource_id", "id"], name="auditevent_resource"),
+            models.Index(fields=["action", "id"], name="auditevent_action"),
+            models.Index(fields=["seal_number", "id"], name="auditevent_seal"),
         ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.outcome} ({self.id})"
+
+
+class AuditSeal(models.Model):
+    """One link of the chain: the root of a Merkle tree of events, signed, with the hash of the seal
+    before it.
+
+    `events` counts those of this tree, `total` those of all seals up to it. `prune_signature` vouches
+    that the events were removed by `prune_audit`.
+    """
+
+    number = models.PositiveBigIntegerField(primary_key=True)
+    previous = models.BinaryField(editable=False)
+    root = models.BinaryField(editable=False)
+    events = models.PositiveIntegerField()
+    total = models.PositiveBigIntegerField()
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    sealed_at = models.DateTimeField()
+    key_number = models.PositiveIntegerField()
+    signature = models.BinaryField(editable=False)
+    exported_at = models.DateTimeField(null=True)
+    pruned_at = models.DateTimeField(null=True)
+    prune_signature = models.BinaryField(null=True, editable=False)
+
+    def __str__(self) -> str:
+        return f"seal {self.number}"
+
+
+class AuditKey(models.Model):
+    """The secret that MACs and signatures are made with, wrapped by the root key `root_key_id`."""
+
+    number = models.PositiveIntegerField(primary_key=True)
+    root_key_id = models.CharField(max_length=512)
+    wrapped = models.BinaryField(editable=False)
+    public_key = models.BinaryField(editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"audit key {self.number}"
+
+    def wrapped_key(self) -> WrappedAuditKey:
+        """The key as the keyring takes it."""
+        return WrappedAuditKey(self.number, self.root_key_id, bytes(self.wrapped))

@@ -116,5 +116,5 @@ class SecretVersion(models.Model):
             path=self.secret.path,
             version=self.number,
             type=self.type,
-            kek=self.vault_key.wrapped_kek(),
+            kek=self.vault_key.wrapped_key(),
         )

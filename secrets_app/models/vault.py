@@ -68,6 +68,6 @@ class VaultKey(models.Model):
     def __str__(self) -> str:
         return f"{self.vault_id} v{self.version} ({self.state})"
 
-    def wrapped_kek(self) -> WrappedKek:
+    def wrapped_key(self) -> WrappedKek:
         """The key as the keyring takes it."""
         return WrappedKek(self.vault_id, self.version, self.root_key_id, bytes(self.wrapped))

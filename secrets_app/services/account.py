@@ -6,12 +6,12 @@ from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest
 
-from secrets_app.errors import InvalidInput
+from secrets_app.errors import InvalidInput, LockedOut
 from secrets_app.models import Principal
 from secrets_app.services.access import Caller
 from secrets_app.services.agents import require_person
 from secrets_app.services.audit import FAILURE, SUCCESS, Resource, record
-from secrets_app.services.passwords import check_password
+from secrets_app.services.passwords import check_password, note_sign_in
 
 
 def get_account(*, caller: Caller) -> Principal:
@@ -39,23 +39,34 @@ def change_password(*, caller: Caller, current: str, new: str, request: HttpRequ
     resource = Resource("principal", caller.id)
     user = get_account(caller=caller).user
     username = "" if user is None else user.get_username()
-    if user is None or not check_password(username=username, password=current, request=request):
-        with transaction.atomic():
-            details = {"reason": "bad_credentials"}
-            record(
-                "auth.password_change",
-                FAILURE,
-                actor=caller.actor,
-                resource=resource,
-                details=details,
-            )
+    try:
+        is_right = user is not None and check_password(
+            username=username, password=current, request=request
+        )
+    except LockedOut:
+        _record_refusal("locked_out", caller)
+        raise
+    if user is None or not is_right:
+        _record_refusal("bad_credentials", caller)
         raise InvalidInput({"current_password": ["This is not your password."]})
     try:
         validate_password(new, user)
     except ValidationError as error:
         raise InvalidInput({"new_password": error.messages}) from None
     with transaction.atomic():
+        note_sign_in(user=user, request=request)
         user.set_password(new)
         user.save(update_fields=["password"])
         Principal.objects.filter(pk=caller.id).update(token_generation=F("token_generation") + 1)
         record("auth.password_change", SUCCESS, actor=caller.actor, resource=resource)
+
+
+def _record_refusal(reason: str, caller: Caller) -> None:
+    with transaction.atomic():
+        record(
+            "auth.password_change",
+            FAILURE,
+            actor=caller.actor,
+            resource=Resource("principal", caller.id),
+            details={"reason": reason},
+        )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -68,11 +69,12 @@ def explain_access(
         allowed, reason, policies = False, "inactive_principal", ()
     elif subject.agent_vault_ids and str(vault_id) not in subject.agent_vault_ids:
         allowed, reason, policies = False, "vault_not_in_scope", ()
-    record(
-        "access.explain",
-        SUCCESS,
-        actor=caller.actor,
-        resource=Resource("principal", about, vault.id),
-        details={"path": path, "permission": permission.value, "reason": reason},
-    )
+    with transaction.atomic():
+        record(
+            "access.explain",
+            SUCCESS,
+            actor=caller.actor,
+            resource=Resource("principal", about, vault.id),
+            details={"path": path, "permission": permission.value, "reason": reason},
+        )
     return Explanation(about, path, permission.value, allowed, reason, policies)

@@ -24,7 +24,12 @@ def check_password(*, username: str, password: str, request: HttpRequest) -> Any
         request.axes_locked_out = False  # type: ignore[attr-defined]  # the answer is ours to give
         cooloff = getattr(settings, "AXES_COOLOFF_TIME", None)
         raise LockedOut(int(cooloff.total_seconds()) if cooloff else _DEFAULT_LOCKOUT_S)
-    if user is not None:
-        # What Django's own `login` tells: the count begins anew, and `last_login` is kept.
-        user_logged_in.send(sender=type(user), request=request, user=user)
     return user
+
+
+def note_sign_in(*, user: Any, request: HttpRequest) -> None:
+    """What Django's own `login` tells: the count begins anew, and `last_login` is kept.
+
+    For the transaction that holds the event of the sign-in.
+    """
+    user_logged_in.send(sender=type(user), request=request, user=user)

@@ -1,10 +1,11 @@
 """Signing in: credentials in, token out. Every way leaves the same audit fields."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
@@ -19,7 +20,7 @@ from secrets_app.services.api_keys import (
     note_use,
 )
 from secrets_app.services.audit import FAILURE, SUCCESS, Actor, Resource, record
-from secrets_app.services.passwords import check_password
+from secrets_app.services.passwords import check_password, note_sign_in
 from secrets_app.services.principals import principal_for_user
 from secrets_app.services.tokens import IssuedToken, issue_token
 
@@ -38,7 +39,26 @@ def sign_in_with_password(
         raise
     if user is None:
         _refuse("password", "bad_credentials", _principal_named(email), actor)
-    return _accept("password", principal_for_user(user), None, actor)
+    return _accept(
+        "password",
+        principal_for_user(user),
+        None,
+        actor,
+        note=lambda: note_sign_in(user=user, request=request),
+    )
+
+
+def record_session_sign_in(
+    *, user: AbstractBaseUser | None, email: str, reason: str | None, actor: Actor
+) -> None:
+    """Leave the event of a sign-in to pages, such as the admin's.
+
+    `reason`: why it was refused, None for a success, which has a user.
+    """
+    if user is not None and reason is None:
+        _record_success("session", principal_for_user(user), actor)
+    else:
+        _record_failure("session", reason or "unknown", _principal_named(email), actor)
 
 
 def _principal_named(email: str) -> Principal | None:
@@ -105,7 +125,9 @@ def _accept(
     *,
     lifetime_s: int | None = None,
     vault_ids: Sequence[str] = (),
+    note: Callable[[], None] = lambda: None,
 ) -> IssuedToken:
+    """`note` is called in the transaction of the event."""
     if not _is_active(principal):
         _refuse(method, "inactive", principal, actor)
     token = issue_token(
@@ -117,6 +139,18 @@ def _accept(
     with transaction.atomic():
         if key is not None:
             note_use(key_id=key.pk, last_used_at=key.last_used_at)
+        note()
+        _record_success(method, principal, actor)
+    return token
+
+
+def _refuse(method: str, reason: str, principal: Principal | None, actor: Actor) -> NoReturn:
+    _record_failure(method, reason, principal, actor)
+    raise Unauthenticated(reason)
+
+
+def _record_success(method: str, principal: Principal, actor: Actor) -> None:
+    with transaction.atomic():
         record(
             "auth.success",
             SUCCESS,
@@ -124,12 +158,6 @@ def _accept(
             resource=Resource("principal", principal.id),
             details={"method": method},
         )
-    return token
-
-
-def _refuse(method: str, reason: str, principal: Principal | None, actor: Actor) -> NoReturn:
-    _record_failure(method, reason, principal, actor)
-    raise Unauthenticated(reason)
 
 
 def _record_failure(method: str, reason: str, principal: Principal | None, actor: Actor) -> None:

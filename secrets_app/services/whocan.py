@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -64,11 +65,12 @@ def who_can(*, vault: Vault, path: str, permission: Permission) -> list[Holder]:
                     decision.policy_ids,
                 )
             )
-    record(
-        "access.whocan",
-        SUCCESS,
-        actor=OPERATOR,
-        resource=Resource("vault", vault.pk, vault.pk),
-        details={"path": path, "permission": permission.value},
-    )
+    with transaction.atomic():
+        record(
+            "access.whocan",
+            SUCCESS,
+            actor=OPERATOR,
+            resource=Resource("vault", vault.pk, vault.pk),
+            details={"path": path, "permission": permission.value},
+        )
     return sorted(holders, key=lambda holder: (holder.reason != "owner", holder.name))

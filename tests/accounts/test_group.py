@@ -41,3 +41,27 @@ def test_an_unknown_person_or_a_bad_name_changes_nothing(alice):
         with pytest.raises(CommandError, match="150"):
             group(name)
     assert not Group.objects.exists()
+
+
+def test_a_group_of_auditors_sees_every_event_until_it_is_withdrawn(alice, bob, vault):
+    permission = "secrets_app.view_auditevent"
+
+    def seen():
+        return bob.api.get("/v1/audit/events").json()["count"]
+
+    before = seen()
+    group("auditors", "--add", "bob@example.com", "--grant", permission)
+    assert seen() == AuditEvent.objects.count() > before
+    group("auditors", "--withdraw", permission)
+    assert seen() < AuditEvent.objects.count()
+    actions = set(AuditEvent.objects.values_list("action", flat=True))
+    assert {"group.create", "group.grant", "group.withdraw"} <= actions
+    event = AuditEvent.objects.get(action="group.grant")
+    assert event.details == {"group": "auditors", "permission": permission}
+
+
+@pytest.mark.parametrize("name", ["", "view_auditevent", "secrets_app.", "nothing.at_all"])
+def test_an_unknown_permission_changes_nothing(alice, name):
+    with pytest.raises(CommandError, match="no such permission"):
+        group("auditors", "--grant", name)
+    assert not Group.objects.exists()

@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from secrets_app.models import IdempotencyKey, SecretVersion, VaultKey
+from secrets_app.services.audit.seal import seal_events
 from tests.cast import Api, allow, body, secret_url
 from vaultsite.accounts.models import User
 
@@ -31,6 +32,7 @@ def filled(alice, bob, robot, vault):
     alice.api.put(secret_url(vault), body(CANARY, metadata={"tags": ["x"]}), headers=headers)
     alice.api.get(secret_url(vault))
     Api(alice.token).delete("/v1/auth/token")
+    seal_events()
 
 
 def forbidden():

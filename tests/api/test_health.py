@@ -150,3 +150,45 @@ def test_reads_go_on_until_the_cache_ends_and_spend_nothing_after(alice, use, mo
     assert {event.details["reason"] for event in failures} == {"ProviderUnavailable"}
     monkeypatch.setattr(Away, "is_away", False)
     assert alice.api.get(url).json()["value"] == "v"
+
+
+def test_health_is_degraded_while_events_cannot_be_written(alice, nobody, vault, monkeypatch):
+    from django.db import OperationalError
+
+    from secrets_app.metrics import AUDIT_WRITE_FAILURES
+
+    def failures():
+        return AUDIT_WRITE_FAILURES.collect()[0].samples[0].value
+
+    def fail(*args, **kwargs):
+        raise OperationalError
+
+    before = failures()
+    assert nobody.get("/v1/health").json()["status"] == "healthy"
+    with monkeypatch.context() as patch:
+        patch.setattr(AuditEvent.objects, "bulk_create", fail)
+        assert alice.api.put(secret_url(vault), body()).status_code == 500
+        assert nobody.get("/v1/health").json()["status"] == "degraded"
+    assert failures() > before
+    # It tries for itself, and takes that back.
+    count = AuditEvent.objects.count()
+    assert nobody.get("/v1/health").json()["status"] == "healthy"
+    assert AuditEvent.objects.count() == count
+
+
+def test_health_is_degraded_while_sealing_lags(alice, nobody, settings, monkeypatch):
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from secrets_app.services.audit.seal import seal_events
+
+    assert nobody.get("/v1/health").json()["status"] == "healthy"
+    later = timezone.now() + timedelta(seconds=301)
+    monkeypatch.setattr("secrets_app.services.audit.health.timezone.now", lambda: later)
+    assert nobody.get("/v1/health").json()["status"] == "degraded"
+    settings.SECRETS_APP = settings.SECRETS_APP | {"AUDIT_SEAL_ALARM": 0}
+    assert nobody.get("/v1/health").json()["status"] == "healthy"
+    settings.SECRETS_APP = settings.SECRETS_APP | {"AUDIT_SEAL_ALARM": 300}
+    seal_events()
+    assert nobody.get("/v1/health").json()["status"] == "healthy"

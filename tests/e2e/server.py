@@ -93,7 +93,7 @@ def serve(home: Path, database_url: str | None = None, **variables: str) -> Iter
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(timeout=20)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

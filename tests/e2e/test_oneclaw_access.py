@@ -77,3 +77,22 @@ def test_sign_in_keys_and_the_account(server, demo, owner):
         assert wrong.error.type == "validation_error"
         assert stranger.auth.revoke_token().meta.status == 204
         assert stranger.auth.me().meta.status == 401
+
+
+def test_the_audit_log(demo, owner):
+    vault = demo["vault_id"]
+    owner.secrets.set(vault, "audited/one", "value", type="note")
+    listed = owner.audit.list(action="secret.write", limit=5, offset=0)
+    assert listed.meta.status == 200
+    event = listed.data["events"][0]
+    assert (event["details"]["path"], listed.data["count"] <= 5) == ("audited/one", True)
+    same = owner.audit.list(
+        resource_id=event["resource_id"],
+        actor_id=event["actor_id"],
+        from_time=event["created_at"],
+        to_time="2999-01-01T00:00:00Z",
+    )
+    assert [each["id"] for each in same.data["events"]] == [event["id"]]
+    found = owner.audit.verify(from_time="2020-01-01T00:00:00Z", limit=100)
+    assert found.data["chain_valid"] is True
+    assert found.data["events_verified"] == found.data["events_checked"] > 0

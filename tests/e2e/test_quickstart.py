@@ -4,6 +4,7 @@ import json
 import re
 import stat
 import subprocess
+import time
 
 import jwt
 import pytest
@@ -167,3 +168,28 @@ def test_a_chunked_body_is_not_read_before_the_caller_is_known(server):
             b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
         )
         assert b" 401 " in connection.recv(1000)
+
+
+def test_the_audit_log_is_sealed_while_the_server_runs(tmp_path):
+    with serve(tmp_path / "var", AUDIT_SEAL_EVERY="1") as server:
+        demo = server.quickstart()
+        deadline = time.monotonic() + 30
+        while True:
+            status, found = server.request("GET", "/v1/audit/verify", token=demo["token"])
+            assert (status, found["chain_valid"]) == (200, True)
+            if "checkpoint" in found:
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        file = tmp_path / "checkpoint"
+        file.write_text(json.dumps(found["checkpoint"]))
+        manage("verify_audit", "--checkpoint", str(file), environment=server.environment)
+        assert server.request("GET", "/v1/health")[1]["status"] == "healthy"
+
+
+def test_events_go_to_standard_output_when_asked_for(tmp_path):
+    with serve(tmp_path / "var", AUDIT_LOG="on", AUDIT_SEAL_EVERY="0") as server:
+        demo = server.quickstart()
+        server.request("GET", f"/v1/vaults/{demo['vault_id']}/secrets", token=demo["token"])
+        lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
+    assert "secret.list" in {json.loads(line)["action"] for line in lines}

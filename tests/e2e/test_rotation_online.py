@@ -16,7 +16,7 @@ from tests.e2e.server import ROOT, manage, serve
 pytestmark = pytest.mark.no_cover
 
 UNLIMITED = {"RATE_LIMIT": "", "SIGN_IN_RATE_LIMIT": "", "LOG_LEVEL": "INFO"}
-VERSIONS = 800
+VERSIONS = 500
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_rotations_under_load_that_are_killed_again_and_again(tmp_path, database
             began = time.monotonic()
             manage("rotate_kek", vault, "--dry-run", environment=server.environment)
             start_up = time.monotonic() - began
-            for _ in range(4):
+            for _ in range(3):
                 wait = start_up + random.uniform(0, 1)
                 killed += kill_after(wait, "rotate_kek", vault, environment=server.environment)
             assert killed, "no run was killed before it was through"
@@ -82,7 +82,7 @@ def test_rotations_under_load_that_are_killed_again_and_again(tmp_path, database
             manage_json(server, "rotate_jwt_key")
         assert manage_json(server, "verify_vault")["findings"] == []
         inventory = manage_json(server, "keys")
-        assert inventory["vault_keys_under_old_root_keys"] == 0
+        assert inventory["keys_under_old_root_keys"] == 0
         # What a writer had begun under a retired key is left for the next run.
         assert manage_json(server, "rotate_kek", "--older-than", "365")["failed"] == []
         assert manage_json(server, "keys")["values_under_retired_keys"] == 0

@@ -9,6 +9,7 @@ from django.utils import timezone
 from secrets_app.fields import Sealed
 from secrets_app.keys import create_root_key, keyring
 from secrets_app.models import AuditEvent, SecretVersion, VaultKey
+from secrets_app.services.rotation.audit_keys import forget_audit_key
 from tests.cast import body, secret_url, vault_of
 
 
@@ -81,29 +82,34 @@ def test_moving_to_another_root_key(alice, filled, settings, tmp_path):
     new = run_json("create_root_key", f"file:{tmp_path}/new.key")["id"]
     urls = [f"file:{tmp_path}/new.key", *settings.SECRETS_APP["ROOT_KEY_URLS"]]
     settings.SECRETS_APP = settings.SECRETS_APP | {"ROOT_KEY_URLS": urls}
-    assert run_json("rotate_root", "--dry-run") == {"to_rewrap": {old: 1}}
+    assert run_json("rotate_root", "--dry-run") == {"to_rewrap": {old: 2}}
     inventory = run_json("keys")
-    assert [(key["id"], key["role"], key["keks"]) for key in inventory["root_keys"]] == [
-        (new, "active", 0),
-        (old, "unwraps", 1),
+    assert [
+        (key["id"], key["role"], key["keks"], key["audit_keys"]) for key in inventory["root_keys"]
+    ] == [
+        (new, "active", 0, 0),
+        (old, "unwraps", 1, 1),
     ]
-    assert inventory["vault_keys_under_old_root_keys"] == 1
-    assert run_json("rotate_root") == {"active_root_key": new, "rewrapped": 1, "failed": []}
-    assert run_json("keys")["vault_keys_under_old_root_keys"] == 0
+    assert inventory["keys_under_old_root_keys"] == 2
+    assert run_json("rotate_root") == {"active_root_key": new, "rewrapped": 2, "failed": []}
+    assert run_json("keys")["keys_under_old_root_keys"] == 0
     assert run_json("verify_vault") == {"checked": 8, "findings": []}
     assert alice.api.get(secret_url(filled, "app/1")).json()["value"] == "value 1"
-    assert "rewrapped: 1" in run("rotate_root", "--all")
+    assert "rewrapped: 2" in run("rotate_root", "--all")
 
 
-def test_without_the_old_root_key_commands_say_so(filled, settings, tmp_path):
+def test_without_the_old_root_key_commands_say_so(filled, settings, tmp_path, capsys):
     create_root_key(f"file:{tmp_path}/new.key")
     settings.SECRETS_APP = settings.SECRETS_APP | {"ROOT_KEY_URLS": [f"file:{tmp_path}/new.key"]}
+    forget_audit_key()  # as in a process of its own
     with pytest.raises(CommandError, match="No configured root key") as caught:
         run("rotate_root")
     assert caught.value.returncode == 2
     (key,) = [key for key in run_json("keys")["root_keys"] if key["role"] == "missing"]
     assert key["keks"] == 1
     assert "not configured" in run("keys")
+    # The key of the log's MACs is under that root key too.
+    assert "No event was left" in capsys.readouterr().err
 
 
 def test_the_table_of_keys(alice, filled):

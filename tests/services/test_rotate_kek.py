@@ -154,11 +154,11 @@ def test_a_retired_key_that_does_not_open_is_named_and_the_others_values_move(al
     SecretVersion.objects.filter(pk=stranded.pk).update(vault_key=first)
     boxed = Sealed(
         keyring()
-        .unwrapped(VaultKey.objects.get(version=3).wrapped_kek())
+        .unwrapped(VaultKey.objects.get(version=3).wrapped_key())
         .rewrap(
             movable.value.envelope,
             movable.encryption_context(),
-            to=keyring().unwrapped(second.wrapped_kek()),
+            to=keyring().unwrapped(second.wrapped_key()),
         )
     )
     SecretVersion.objects.filter(pk=movable.pk).update(vault_key=second, value=boxed)

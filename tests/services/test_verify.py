@@ -178,7 +178,7 @@ def test_a_provider_that_is_away_is_an_error_and_no_finding(filled, monkeypatch)
     def away(_):
         raise ProviderUnavailable
 
-    monkeypatch.setattr(keyring(), "check_kek", away)
+    monkeypatch.setattr(keyring(), "check", away)
     with pytest.raises(ProviderUnavailable):
         verify()
 

@@ -1,6 +1,6 @@
 from importlib.metadata import PackageNotFoundError, version
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from secrets_app.api.permissions import Access
 from secrets_app.api.schema import operation
 from secrets_app.api.views.base import ApiViewSet
+from secrets_app.services.audit.health import audit_health
 from secrets_app.services.rotation.health import provider_status
 
 
@@ -26,7 +27,8 @@ class HealthViewSet(ApiViewSet):
 
     @operation(summary="Whether the service can work", responses={200: HealthSerializer})
     def service(self, request: Request) -> Response:
-        """Always 200; `degraded` when the database does not answer."""
+        """Always 200; `degraded` when the database does not answer, when audit events cannot be written,
+        or when they are not sealed in time."""
         return Response({"status": _status(), "version": _VERSION})
 
     @operation(summary="Whether root keys can be used", responses={200: ProviderHealthSerializer})
@@ -38,11 +40,9 @@ class HealthViewSet(ApiViewSet):
 
 def _status() -> str:
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        return "healthy" if audit_health().is_well else "degraded"
     except DatabaseError:
         return "degraded"
-    return "healthy"
 
 
 def _version() -> str:

@@ -13,9 +13,11 @@ from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
+from secrets_app.errors import CryptoError
 from secrets_app.management.keys import key_errors
 from secrets_app.management.lookup import vault_named
-from secrets_app.services.rotation.inventory import Inventory, take_inventory
+from secrets_app.services.audit import OPERATOR
+from secrets_app.services.rotation.inventory import Inventory, note_inventory, take_inventory
 
 
 class Command(BaseCommand):
@@ -29,12 +31,16 @@ class Command(BaseCommand):
         vault_id = vault_named(options["vault"]).pk if options["vault"] else None
         with key_errors(advice=""):
             inventory = take_inventory(vault_id=vault_id)
+        try:
+            note_inventory(vault_id=vault_id, actor=OPERATOR)
+        except CryptoError as error:
+            self.stderr.write(f"No event was left of this: {error.detail}")
         if options["json"]:
             self.stdout.write(json.dumps(_as_json(inventory)))
             return
         self.stdout.write(_drawn(_root_keys(inventory)) + _drawn(_keks(inventory)))
         self.stdout.write(
-            f"{inventory.on_old_root_keys} vault keys under other root keys than the active one"
+            f"{inventory.on_old_root_keys} keys under other root keys than the active one"
             " (manage.py rotate_root moves them)"
         )
         self.stdout.write(
@@ -52,11 +58,11 @@ def _drawn(table: Table) -> str:
 
 def _root_keys(inventory: Inventory) -> Table:
     table = Table(title="Root keys", title_justify="left")
-    for column in ("id", "role", "provider", "vault keys"):
+    for column in ("id", "role", "provider", "vault keys", "audit log"):
         table.add_column(column, overflow="fold")
     for key in inventory.root_keys:
         health = "not configured" if key.role == "missing" else key.error or "ok"
-        table.add_row(key.id, key.role, health, str(key.keks))
+        table.add_row(key.id, key.role, health, str(key.keks), str(key.audit_keys))
     return table
 
 
@@ -89,7 +95,7 @@ def _as_json(inventory: Inventory) -> dict[str, Any]:
             }
             for kek in inventory.keks
         ],
-        "vault_keys_under_old_root_keys": inventory.on_old_root_keys,
+        "keys_under_old_root_keys": inventory.on_old_root_keys,
         "values_under_retired_keys": inventory.values_on_retired_keks,
     }
 

@@ -36,20 +36,19 @@ class Command(BaseCommand):
                 self._say({"to_rewrap": counts}, options["json"])
                 return
             total = sum(counts.values())
-            with progress("vault keys", total=total, quiet=options["json"]) as advance:
+            with progress("keys", total=total, quiet=options["json"]) as advance:
                 done = rotate_root(every=options["all"], actor=OPERATOR, on_progress=advance)
-        failed = [str(pk) for pk in done.failed]
-        self._say(
-            {
-                "active_root_key": done.active_root_key_id,
-                "rewrapped": done.rewrapped,
-                "failed": failed,
-            },
-            options["json"],
-        )
-        if failed:
+                self._say(
+                    {
+                        "active_root_key": done.active_root_key_id,
+                        "rewrapped": done.rewrapped,
+                        "failed": done.failed,
+                    },
+                    options["json"],
+                )
+        if done.failed:
             raise CommandError(
-                f"{len(failed)} vault keys do not open and stay as they were. See verify_vault.",
+                f"{len(done.failed)} keys do not open and stay as they were. See verify_vault.",
                 returncode=FOUND,
             )
 

@@ -4,8 +4,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from django.db import transaction
+
 from secrets_app.keys import keyring
-from secrets_app.models import VaultKey
+from secrets_app.models import AuditKey, VaultKey
+from secrets_app.services.audit import SUCCESS, Actor, Resource, record
 from secrets_app.services.rotation.health import providers
 from secrets_app.services.rotation.kek import values_by_key
 
@@ -15,12 +18,14 @@ class RootKey:
     """`role`: active, unwraps, or missing (KEKs are wrapped by it, and it is not configured).
 
     `error`: why its provider cannot be used now. `keks`: wrapped by it, destroyed ones left out.
+    `audit_keys`: of the audit log, wrapped by it.
     """
 
     id: str
     role: str
     error: str | None = None
     keks: int = 0
+    audit_keys: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,8 @@ class Inventory:
 
     @property
     def on_old_root_keys(self) -> int:
-        """KEKs that `rotate_root` would move."""
-        return sum(key.keks for key in self.root_keys if key.role != "active")
+        """Keys that `rotate_root` would move."""
+        return sum(key.keks + key.audit_keys for key in self.root_keys if key.role != "active")
 
     @property
     def values_on_retired_keks(self) -> int:
@@ -91,5 +96,15 @@ def take_inventory(*, vault_id: UUID | None = None) -> Inventory:
                 values.get(key.pk, 0),
             )
         )
+    for root_key_id in AuditKey.objects.values_list("root_key_id", flat=True):
+        roots.setdefault(root_key_id, RootKey(root_key_id, "missing")).audit_keys += 1
     inventory.root_keys = list(roots.values())
     return inventory
+
+
+def note_inventory(*, vault_id: UUID | None, actor: Actor) -> None:
+    """Leave the event of somebody having looked. Apart, since the inventory is most needed when the
+    root keys are not there, without which no event can be written. Raises CryptoError then."""
+    with transaction.atomic():
+        resource = Resource("vault" if vault_id else "key", vault_id, vault_id)
+        record("key.list", SUCCESS, actor=actor, resource=resource)

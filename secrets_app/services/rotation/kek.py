@@ -154,9 +154,9 @@ def _move_values(done: Rotated, actor: Actor, on_progress: Callable[[int], None]
             new = active_vault_key(vault_id=done.vault_id)
             ring = keyring()
             # Asked for before the transaction, so that no lock is held while a provider answers.
-            to_kek = ring.unwrapped(new.wrapped_kek())
+            to_kek = ring.unwrapped(new.wrapped_key())
             try:
-                from_kek = ring.unwrapped(old.wrapped_kek())
+                from_kek = ring.unwrapped(old.wrapped_key())
             except OpenError:
                 if old.pk not in done.failed:
                     done.failed.append(old.pk)

@@ -1,4 +1,4 @@
-"""Rotating root keys: every KEK is wrapped anew under the active one. Values are not touched.
+"""Rotating root keys: every KEK, and the audit key, is wrapped anew under the active one. Values stay.
 
 This is also how one moves from one provider to another. Resumable: what is still wrapped by another
 root key is what is left to do.
@@ -6,6 +6,7 @@ root key is what is left to do.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -14,64 +15,72 @@ from django.db.models import QuerySet
 from secrets_app import keys
 from secrets_app.errors import OpenError
 from secrets_app.keys import keyring
-from secrets_app.models import VaultKey
+from secrets_app.models import AuditKey, VaultKey
 from secrets_app.services.audit import SUCCESS, Actor, Resource, record
 
 
 @dataclass(slots=True)
 class Rewrapped:
-    """How many KEKs were wrapped anew. `failed`: ids of those that do not open, left as they were."""
+    """How many keys were wrapped anew. `failed`: ids of those that do not open, left as they were."""
 
     active_root_key_id: str
     rewrapped: int = 0
-    failed: list[UUID] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
 
 def count_rewrappable(*, every: bool) -> dict[str, int]:
-    """How many KEKs `rotate_root` would wrap anew, by the root key they are wrapped by now."""
+    """How many keys `rotate_root` would wrap anew, by the root key they are wrapped by now."""
     counts: dict[str, int] = {}
-    for root_key_id in _due(every).values_list("root_key_id", flat=True).iterator():
-        counts[root_key_id] = counts.get(root_key_id, 0) + 1
+    for rows in (_vault_keys(every), _audit_keys(every)):
+        for root_key_id in rows.values_list("root_key_id", flat=True).iterator():
+            counts[root_key_id] = counts.get(root_key_id, 0) + 1
     return counts
 
 
 def rotate_root(*, every: bool, actor: Actor, on_progress: Callable[[int], None]) -> Rewrapped:
-    """Wrap each KEK under the active root key; with `every` also those that are already.
+    """Wrap each KEK, and the audit log's key, under the active root key; with `every` also those that
+    are already.
 
     Each in a transaction of its own, after the new wrapping was opened once as a proof. Raises
-    UnknownRootKey for a KEK whose root key is not configured, ProviderError; another run goes on.
+    UnknownRootKey for a key whose root key is not configured, ProviderError; another run goes on.
     """
-    ring = keyring()
-    done = Rewrapped(ring.active_root_key_id)
+    done = Rewrapped(keyring().active_root_key_id)
+    for audit_key in _audit_keys(every):
+        resource = Resource("audit_key")
+        row: QuerySet[Any] = AuditKey.objects.filter(pk=audit_key.pk)
+        _rewrap(audit_key, row, {"number": audit_key.number}, resource, done, actor)
+        on_progress(1)
     after = UUID(int=0)
-    while batch := list(_due(every).filter(pk__gt=after).order_by("pk")[:200]):
+    while batch := list(_vault_keys(every).filter(pk__gt=after).order_by("pk")[:200]):
         for key in batch:
-            try:
-                wrapped = ring.rewrap_kek(key.wrapped_kek())
-            except OpenError:
-                done.failed.append(key.pk)
-                continue
-            with transaction.atomic():
-                # Only what was read is replaced: it may have been destroyed or rewrapped meanwhile.
-                replaced = VaultKey.objects.filter(
-                    pk=key.pk, root_key_id=key.root_key_id, wrapped=key.wrapped
-                ).update(root_key_id=wrapped.root_key_id, wrapped=wrapped.blob)
-                if replaced:
-                    record(
-                        "key.rewrap",
-                        SUCCESS,
-                        actor=actor,
-                        resource=Resource("vault_key", key.pk, key.vault_id),
-                        details={
-                            "version": key.version,
-                            "from": key.root_key_id,
-                            "to": wrapped.root_key_id,
-                        },
-                    )
-            done.rewrapped += replaced
+            resource = Resource("vault_key", key.pk, key.vault_id)
+            row = VaultKey.objects.filter(pk=key.pk)
+            _rewrap(key, row, {"version": key.version}, resource, done, actor)
             on_progress(1)
         after = batch[-1].pk
     return done
+
+
+def _rewrap(
+    key: VaultKey | AuditKey,
+    row: QuerySet[Any],
+    details: dict[str, Any],
+    resource: Resource,
+    done: Rewrapped,
+    actor: Actor,
+) -> None:
+    try:
+        wrapped = keyring().rewrap(key.wrapped_key())
+    except OpenError:
+        done.failed.append(str(key.pk))
+        return
+    with transaction.atomic():
+        # Only what was read is replaced: it may have been destroyed or rewrapped meanwhile.
+        same = row.filter(root_key_id=key.root_key_id, wrapped=key.wrapped)
+        if same.update(root_key_id=wrapped.root_key_id, wrapped=wrapped.blob):
+            details |= {"from": key.root_key_id, "to": wrapped.root_key_id}
+            record("key.rewrap", SUCCESS, actor=actor, resource=resource, details=details)
+            done.rewrapped += 1
 
 
 def create_root_key(*, url: str, actor: Actor) -> str:
@@ -90,6 +99,11 @@ def create_root_key(*, url: str, actor: Actor) -> str:
         return keys.create_root_key(url)
 
 
-def _due(every: bool) -> QuerySet[VaultKey]:
+def _vault_keys(every: bool) -> QuerySet[VaultKey]:
     living = VaultKey.objects.exclude(state=VaultKey.State.DESTROYED)
     return living if every else living.exclude(root_key_id=keyring().active_root_key_id)
+
+
+def _audit_keys(every: bool) -> QuerySet[AuditKey]:
+    keys = AuditKey.objects.order_by("number")
+    return keys if every else keys.exclude(root_key_id=keyring().active_root_key_id)

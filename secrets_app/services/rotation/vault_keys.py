@@ -27,15 +27,15 @@ def active_vault_key(*, vault_id: UUID) -> VaultKey:
     key = VaultKey.objects.filter(vault_id=vault_id, state=VaultKey.State.ACTIVE).first()
     if key is None:
         raise CryptoError("The vault has no active key.")
-    keyring().prepare(key.wrapped_kek())
+    keyring().prepare(key.wrapped_key())
     return key
 
 
 def seal_digest(key: VaultKey, digest: bytes, label: bytes) -> bytes:
     """Encrypt the digest of something secret under a vault's key. Raises OpenError, ProviderError."""
-    return keyring().seal_digest(digest, key.wrapped_kek(), label)
+    return keyring().seal_digest(digest, key.wrapped_key(), label)
 
 
 def open_digest(key: VaultKey, box: bytes, label: bytes) -> bytes:
     """The digest that `seal_digest` took. Raises OpenError, ProviderError."""
-    return keyring().open_digest(box, key.wrapped_kek(), label)
+    return keyring().open_digest(box, key.wrapped_key(), label)

@@ -98,7 +98,7 @@ def _check_keys(vault_id: UUID | None, on_progress: Callable[[int], None]) -> It
 
 def _problem_of_key(key: VaultKey) -> str | None:
     try:
-        keyring().check_kek(key.wrapped_kek())
+        keyring().check(key.wrapped_key())
     except OpenError:
         return "does not open: it was edited, swapped or wrapped by another root key"
     except UnknownRootKey:
@@ -180,7 +180,7 @@ def _kek_of(key: VaultKey, keks: dict[UUID, Kek]) -> Kek:
     if key.pk not in keks:
         if len(keks) >= _ROWS:
             keks.clear()
-        keks[key.pk] = keyring().unwrapped(key.wrapped_kek())
+        keks[key.pk] = keyring().unwrapped(key.wrapped_key())
     return keks[key.pk]
 
 

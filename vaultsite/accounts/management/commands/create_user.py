@@ -47,6 +47,8 @@ class Command(BaseCommand):
                 resource = Resource("principal", principal.id)
                 record("user.create", SUCCESS, actor=OPERATOR, resource=resource)
         except IntegrityError:
+            if not User.objects.filter(email=user.email).exists():
+                raise
             raise CommandError("There is a person with this address already.") from None
         told = {"email": user.email, "principal_id": str(principal.id)}
         self.stdout.write(

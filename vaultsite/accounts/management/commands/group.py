@@ -1,11 +1,15 @@
-"""Make a group and change who is in it: `group payments --add dora@example.com`. A policy for the group
-concerns its members from their next request on."""
+"""Make a group, change who is in it and what its members may do in the admin and the audit log:
+
+    group payments --add dora@example.com
+    group auditors --add eve@example.com --grant secrets_app.view_auditevent
+
+A policy for the group concerns its members from their next request on."""
 
 import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
@@ -21,6 +25,8 @@ class Command(BaseCommand):
         parser.add_argument("name")
         parser.add_argument("--add", action="append", default=[], metavar="EMAIL")
         parser.add_argument("--remove", action="append", default=[], metavar="EMAIL")
+        parser.add_argument("--grant", action="append", default=[], metavar="PERMISSION")
+        parser.add_argument("--withdraw", action="append", default=[], metavar="PERMISSION")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,15 +34,23 @@ class Command(BaseCommand):
         if not 0 < len(name) <= 150 or not name.isprintable():
             raise CommandError("A group's name has 1 to 150 printable characters.")
         with transaction.atomic():
-            group, _ = Group.objects.get_or_create(name=name)
+            group, is_new = Group.objects.get_or_create(name=name)
+            if is_new:
+                _record("group.create", None, group)
             for email in options["add"]:
                 user = _person(email)
                 user.groups.add(group)
-                _record("group.add", user)
+                _record("group.add", user, group)
             for email in options["remove"]:
                 user = _person(email)
                 user.groups.remove(group)
-                _record("group.remove", user)
+                _record("group.remove", user, group)
+            for permission in options["grant"]:
+                group.permissions.add(_permission(permission))
+                _record("group.grant", None, group, permission=permission)
+            for permission in options["withdraw"]:
+                group.permissions.remove(_permission(permission))
+                _record("group.withdraw", None, group, permission=permission)
         members = list(User.objects.filter(groups=group).order_by("email"))
         told = {"name": name, "members": [user.email for user in members]}
         text = f"{name}: {', '.join(told['members']) or 'nobody'}"
@@ -50,6 +64,18 @@ def _person(email: str) -> User:
     return user
 
 
-def _record(action: str, user: User) -> None:
-    resource = Resource("principal", principal_for_user(user).id)
-    record(action, SUCCESS, actor=OPERATOR, resource=resource)
+def _permission(name: str) -> Permission:
+    app, _, codename = name.partition(".")
+    found = Permission.objects.filter(content_type__app_label=app, codename=codename).first()
+    if found is None:
+        raise CommandError("There is no such permission. Nothing was changed.")
+    return found
+
+
+def _record(action: str, user: User | None, group: Group, **details: str) -> None:
+    """Groups have no id of their own in the log; their names are operators' words, not secrets."""
+    who = None if user is None else principal_for_user(user).id
+    resource = Resource("principal" if user else "group", who)
+    record(
+        action, SUCCESS, actor=OPERATOR, resource=resource, details={"group": group.name} | details
+    )

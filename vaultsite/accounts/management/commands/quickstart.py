@@ -1,6 +1,7 @@
 """From nothing to the first secret: files, database, demo account, and the curl lines to paste."""
 
 import os
+import subprocess
 import sys
 from argparse import ArgumentParser
 from typing import Any
@@ -44,6 +45,8 @@ class Command(BaseCommand):
         )
         self.stdout.flush()
         if options["serve"]:
+            if settings.AUDIT_SEAL_EVERY:
+                _seal()
             _serve(port)
 
 
@@ -58,6 +61,16 @@ def _port() -> int:
     if not raw.isascii() or not raw.isdecimal() or not 0 < int(raw) < 65536:
         raise CommandError("PORT must be a port number from 1 to 65535.")
     return int(raw)
+
+
+def _seal() -> None:
+    """Have the audit log sealed for as long as this process, which becomes the server, lives."""
+    subprocess.Popen(  # noqa: S603
+        [
+            *(sys.executable, "-m", "django", "seal_audit"),
+            *("--every", str(settings.AUDIT_SEAL_EVERY), "--with-parent", str(os.getpid())),
+        ]
+    )
 
 
 def _serve(port: int) -> None:

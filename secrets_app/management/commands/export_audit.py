@@ -1,0 +1,110 @@
+"""Write the audit log as JSON Lines: events in the order in which they were sealed, each seal after its
+events. What was written whole counts as exported, which prune_audit asks for.
+
+A file is appended to, and brought to the disk before its seals are marked. With --follow it goes on with
+what is new, for a shipper.
+"""
+
+import gzip
+import os
+import signal
+import sys
+import threading
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from secrets_app.management.times import instant
+from secrets_app.services.audit import OPERATOR
+from secrets_app.services.audit.export import Exported, Selection, export_events
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
+        parser.add_argument("--gzip", action="store_true", help="compress")
+        parser.add_argument(
+            "--from", dest="since", metavar="TIME", help="2026-01-31 or with a time"
+        )
+        parser.add_argument("--to", dest="until", metavar="TIME", help="up to, not including it")
+        parser.add_argument("--after-seal", type=int, default=0, metavar="NUMBER")
+        parser.add_argument("--new", action="store_true", help="only what was not exported yet")
+        parser.add_argument(
+            "--follow", action="store_true", help="as --new, and go on until stopped"
+        )
+        parser.add_argument(
+            "--every", type=float, default=1.0, metavar="SECONDS", help="with --follow; default 1"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["after_seal"] < 0 or not 0.1 <= options["every"] <= 86_400:
+            raise CommandError("--after-seal is 0 or more, --every from 0.1 to 86400 seconds.")
+        selection = Selection(
+            after_seal=options["after_seal"],
+            since=options["since"] and instant(options["since"]),
+            until=options["until"] and instant(options["until"]),
+            only_new=options["new"] or options["follow"],
+        )
+        stop = threading.Event()
+        if options["follow"]:
+            for each in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(each, lambda *_: stop.set())
+        done = self._export(selection, options)
+        while options["follow"] and not stop.wait(options["every"]):
+            self._export(selection, options)
+        if not options["follow"]:
+            self.stderr.write(f"{done.events} events of {done.seals} seals written")
+
+    def _export(self, selection: Selection, options: dict[str, Any]) -> Exported:
+        output = _Output(options["output"], compress=options["gzip"])
+        try:
+            with output:
+                return export_events(
+                    selection=selection, write=output.write, flush=output.flush, actor=OPERATOR
+                )
+        except OSError as error:
+            raise CommandError(f"It cannot be written ({error.strerror}).") from None
+
+
+class _Output:
+    """A file that is opened with the first line, appended to; or standard output."""
+
+    def __init__(self, path: Path | None, *, compress: bool) -> None:
+        self._path = path
+        self._compress = compress
+        self._raw: IO[bytes] | None = None
+        self._file: Any = None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None and self._compress:
+            self._file.close()
+        if self._raw is not None and self._path is not None:
+            self._raw.close()
+
+    def write(self, line: str) -> None:
+        if self._file is None:
+            self._raw = _open(self._path) if self._path else sys.stdout.buffer
+            self._file = (
+                gzip.GzipFile(fileobj=self._raw, mode="ab") if self._compress else self._raw
+            )
+        self._file.write(line.encode())
+
+    def flush(self) -> None:
+        """Bring what was written to the disk, where it is a file."""
+        if self._file is None or self._raw is None:
+            return
+        self._file.flush()
+        self._raw.flush()
+        if self._path is not None:
+            os.fsync(self._raw.fileno())
+
+
+def _open(path: Path) -> IO[bytes]:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")

@@ -1,0 +1,99 @@
+"""What MACs, trees and signatures are made over: JSON with sorted keys, without blanks, ASCII only.
+
+The same text is what exports, logs and proofs show, so that anybody can compute it again.
+"""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from secrets_app.models import AuditEvent, AuditSeal
+
+SCHEME = "vaultsite-audit-v1"
+NOTHING_BEFORE = bytes(32)
+
+# What `content_of` takes of an event: a row of these columns does as well, and is made faster.
+EVENT_COLUMNS = (
+    "id",
+    "created_at",
+    "action",
+    "outcome",
+    "actor_id",
+    "actor_type",
+    "vault_id",
+    "resource_type",
+    "resource_id",
+    "details",
+    "ip_address",
+    "request_id",
+    "key_number",
+)
+
+
+_to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
+
+
+def encode(content: dict[str, Any]) -> bytes:
+    """The canonical bytes of a content."""
+    return _to_json(content).encode()
+
+
+def content_of(event: AuditEvent | Any) -> dict[str, Any]:
+    """Everything an event, or a named row of EVENT_COLUMNS, says; its MAC and seal left out."""
+    return {
+        "scheme": SCHEME,
+        "key": event.key_number,
+        "id": str(event.id),
+        "created_at": instant(event.created_at),
+        "action": event.action,
+        "outcome": str(event.outcome),
+        "actor_id": _id(event.actor_id),
+        "actor_type": event.actor_type,
+        "vault_id": _id(event.vault_id),
+        "resource_type": event.resource_type,
+        "resource_id": _id(event.resource_id),
+        "details": event.details,
+        "ip_address": event.ip_address,
+        "request_id": _id(event.request_id),
+    }
+
+
+def content_of_seal(seal: AuditSeal) -> dict[str, Any]:
+    """Everything a seal says, but for its signature and what happened to its events later."""
+    return {
+        "scheme": SCHEME,
+        "key": seal.key_number,
+        "number": seal.number,
+        "previous": bytes(seal.previous).hex(),
+        "root": bytes(seal.root).hex(),
+        "events": seal.events,
+        "total": seal.total,
+        "first_at": instant(seal.first_at),
+        "last_at": instant(seal.last_at),
+        "sealed_at": instant(seal.sealed_at),
+    }
+
+
+def content_of_pruning(seal: AuditSeal) -> dict[str, Any]:
+    """What is signed when a seal's events are removed."""
+    return {
+        "scheme": f"{SCHEME}/pruned",
+        "seal": seal_hash(seal).hex(),
+        "pruned_at": None if seal.pruned_at is None else instant(seal.pruned_at),
+    }
+
+
+def seal_hash(seal: AuditSeal) -> bytes:
+    """What the next seal refers to: SHA-256 of the content."""
+    return hashlib.sha256(encode(content_of_seal(seal))).digest()
+
+
+def instant(at: datetime) -> str:
+    """UTC with microseconds and `Z`, as both databases keep it."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def _id(value: UUID | None) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,46 @@
+"""Whether the log is as it should be: events can be written, and are sealed in time."""
+
+from dataclasses import dataclass
+
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+
+from secrets_app.conf import app_settings
+from secrets_app.errors import CryptoError
+from secrets_app.services.audit.record import OPERATOR, SUCCESS, Resource, record
+from secrets_app.services.audit.seal import unsealed
+from secrets_app.services.audit.writing import writing
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHealth:
+    """`lag_s`: the age of the oldest unsealed event, in seconds; 0 when all are sealed."""
+
+    can_write: bool
+    lag_s: float
+
+    @property
+    def is_well(self) -> bool:
+        alarm = app_settings.AUDIT_SEAL_ALARM
+        return self.can_write and (not alarm or self.lag_s <= alarm)
+
+
+def audit_health() -> AuditHealth:
+    """Raises django.db.DatabaseError when the database does not answer."""
+    return AuditHealth(can_write=not writing.is_failing or _can_write(), lag_s=seal_lag())
+
+
+def seal_lag() -> float:
+    oldest = unsealed().order_by("id").values_list("created_at", flat=True).first()
+    return max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0
+
+
+def _can_write() -> bool:
+    """Try again after a failure, and take it back."""
+    try:
+        with transaction.atomic():
+            record("audit.probe", SUCCESS, actor=OPERATOR, resource=Resource("audit_log"))
+            transaction.set_rollback(True)
+    except (DatabaseError, CryptoError):
+        return False
+    return True

@@ -1,0 +1,67 @@
+"""Retention: events of old seals are removed, the seals stay, so that what remains still verifies."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from secrets_app.models import AuditEvent, AuditSeal
+from secrets_app.services.audit.content import content_of_pruning, encode
+from secrets_app.services.audit.record import SUCCESS, Actor, Resource, record
+from secrets_app.services.rotation.audit_keys import opened_audit_keys
+
+
+@dataclass(frozen=True, slots=True)
+class Prunable:
+    """`not_exported`: seals that are old enough, but were not exported."""
+
+    seals: int
+    events: int
+    not_exported: int
+
+
+def count_prunable(*, before: datetime) -> Prunable:
+    old = _old(before)
+    exported = old.filter(exported_at__isnull=False)
+    return Prunable(
+        seals=exported.count(),
+        events=sum(exported.values_list("events", flat=True)),
+        not_exported=old.filter(exported_at__isnull=True).count(),
+    )
+
+
+def prune_events(
+    *, before: datetime, actor: Actor, on_progress: Callable[[int], None]
+) -> tuple[int, int]:
+    """Remove the events of exported seals that are all older than `before`; returns how many seals
+    and events. Each seal in a transaction of its own, with an event. Raises ProviderError."""
+    keys, _ = opened_audit_keys()
+    seals = events = 0
+    for seal in _old(before).filter(exported_at__isnull=False).order_by("number"):
+        with transaction.atomic():
+            seal.pruned_at = timezone.now()
+            signature = keys[seal.key_number].sign(encode(content_of_pruning(seal)))
+            is_mine = AuditSeal.objects.filter(number=seal.number, pruned_at__isnull=True).update(
+                pruned_at=seal.pruned_at, prune_signature=signature
+            )
+            if not is_mine:
+                continue  # another run has just done it
+            removed, _ = AuditEvent.objects.filter(seal_number=seal.number).delete()
+            record(
+                "audit.prune",
+                SUCCESS,
+                actor=actor,
+                resource=Resource("audit_log"),
+                details={"seal": seal.number, "events": removed},
+            )
+        seals += 1
+        events += removed
+        on_progress(1)
+    return seals, events
+
+
+def _old(before: datetime) -> QuerySet[AuditSeal]:
+    return AuditSeal.objects.filter(last_at__lt=before, pruned_at__isnull=True)

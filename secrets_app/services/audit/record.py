@@ -1,0 +1,125 @@
+"""Audit events. Each is inserted in the transaction of what it records: no event, no action."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+from uuid import UUID
+
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+
+from secrets_app.conf import app_settings
+from secrets_app.errors import CryptoError
+from secrets_app.models import AuditEvent
+from secrets_app.models.ids import uuid7
+from secrets_app.services.audit.content import content_of, encode
+from secrets_app.services.audit.writing import writing
+from secrets_app.services.rotation.audit_keys import current_audit_key
+
+# One JSON object a line, for collectors; switched on by AUDIT_LOG.
+logger = logging.getLogger("secrets_app.audit")
+
+SUCCESS, DENIED, FAILURE = (
+    AuditEvent.Outcome.SUCCESS,
+    AuditEvent.Outcome.DENIED,
+    AuditEvent.Outcome.FAILURE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, and from where. `type`: user, agent, anonymous or operator (a shell on the server)."""
+
+    id: UUID | None
+    type: str
+    address: str | None = None
+    request_id: UUID | None = None
+
+
+OPERATOR = Actor(id=None, type="operator")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What is acted upon. The id is None where it does not exist or the actor may not know it."""
+
+    type: str
+    id: UUID | None = None
+    vault_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`details` is a JSON object without values, tokens, keys or anything else a caller sent freely."""
+
+    action: str
+    outcome: AuditEvent.Outcome
+    resource: Resource
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def record(
+    action: str,
+    outcome: AuditEvent.Outcome,
+    *,
+    actor: Actor,
+    resource: Resource,
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Insert one event; raises what `record_all` does."""
+    record_all([Event(action, outcome, resource, details or {})], actor=actor)
+
+
+def record_all(events: Iterable[Event], *, actor: Actor) -> None:
+    """Insert events with one statement.
+
+    Raises django.db.DatabaseError when that fails, ProviderError when the key of their MACs cannot be
+    had: then what they record must not happen either.
+    """
+    now = timezone.now()
+    address = None if actor.address is None else _normal_address(actor.address)
+    try:
+        key_number, key = current_audit_key()
+        rows = [
+            AuditEvent(
+                id=uuid7(now),
+                created_at=now,
+                action=event.action,
+                outcome=event.outcome,
+                actor_id=actor.id,
+                actor_type=actor.type,
+                vault_id=event.resource.vault_id,
+                resource_type=event.resource.type,
+                resource_id=event.resource.id,
+                details=event.details,
+                ip_address=address,
+                request_id=actor.request_id,
+                key_number=key_number,
+            )
+            for event in events
+        ]
+        for row in rows:
+            row.mac = key.mac(encode(content_of(row)))
+        AuditEvent.objects.bulk_create(rows)
+    except (DatabaseError, CryptoError):
+        writing.failed()
+        raise
+    writing.succeeded()
+    if app_settings.AUDIT_LOG:
+        transaction.on_commit(lambda: _log(rows))
+
+
+@lru_cache(1024)
+def _normal_address(text: str) -> str:
+    """As both databases give it back; an IPv4 address that is written as IPv6 is one of IPv4."""
+    address = ip_address(text.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
+
+
+def _log(events: list[AuditEvent]) -> None:
+    for event in events:
+        logger.info("%s", encode(content_of(event)).decode())

@@ -1,0 +1,250 @@
+"""One successful use of each route and each command, for what must hold of all of them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from django.core.management import call_command
+from django.utils import timezone
+
+from secrets_app.models import ApiKey, AuditEvent, Policy, Vault
+from secrets_app.services.audit.export import Selection, export_events
+from secrets_app.services.audit.seal import seal_events
+from tests.cast import PASSWORD, Api, Person, allow, body, secret_url, vault_of
+
+_V = "/v1/vaults/<vault_id>"
+_SECRET = r"/v1/vaults/(?P<vault_id>[^/]+)/{}/(?P<path>[\s\S]*)\Z"
+_VERSION = r"/v1/vaults/(?P<vault_id>[^/]+)/{}/(?P<path>[\s\S]*)/(?P<number>[^/]*)\Z"
+
+
+@dataclass
+class World:
+    """Alice owns a vault with a secret at `a`, a deleted one at `gone`, a policy and an agent."""
+
+    alice: Person
+    vault: Vault
+    policy: Policy
+    agent_id: str
+    agent_key: str
+    spare_key: ApiKey
+    folder: Path
+
+    @property
+    def api(self) -> Api:
+        return self.alice.api
+
+    def at(self, rest: str) -> str:
+        return f"/v1/vaults/{self.vault.pk}{rest}"
+
+    @property
+    def agent(self) -> Api:
+        """Signed in; that leaves an event of its own."""
+        answer = Api().post("/v1/auth/agent-token", {"api_key": self.agent_key})
+        return Api(answer.json()["access_token"])
+
+
+def make_world(alice: Person, bob: Person, folder: Path) -> World:
+    from secrets_app.services.api_keys import create_api_key
+    from secrets_app.services.audit import OPERATOR
+
+    vault = vault_of(alice, "world")
+    for path in ("a", "gone"):
+        alice.api.put(secret_url(vault, path), body())
+    alice.api.delete(secret_url(vault, "gone"))
+    agent = alice.api.post("/v1/agents", {"name": "ci"}).json()
+    spare, _ = create_api_key(principal=alice.principal, name="spare", actor=OPERATOR)
+    policy = allow(bob, vault, "a", "read")
+    return World(alice, vault, policy, agent["agent"]["id"], agent["api_key"], spare, folder)
+
+
+def _policy(world: World) -> dict[str, Any]:
+    return {
+        "secret_path_pattern": "x/**",
+        "principal_type": "agent",
+        "principal_id": world.agent_id,
+        "permissions": ["read"],
+    }
+
+
+ROUTES: dict[tuple[str, str], Callable[[World], Any]] = {
+    ("POST", "/v1/auth/token"): lambda w: Api().post(
+        "/v1/auth/token", {"email": "alice@example.com", "password": PASSWORD}
+    ),
+    ("DELETE", "/v1/auth/token"): lambda w: w.api.delete("/v1/auth/token"),
+    ("POST", "/v1/auth/api-key-token"): lambda w: Api().post(
+        "/v1/auth/api-key-token", {"api_key": w.alice.raw_key}
+    ),
+    ("POST", "/v1/auth/agent-token"): lambda w: Api().post(
+        "/v1/auth/agent-token", {"api_key": w.agent_key}
+    ),
+    ("PATCH", "/v1/auth/me"): lambda w: w.api.request(
+        "PATCH", "/v1/auth/me", {"display_name": "A."}
+    ),
+    ("POST", "/v1/auth/change-password"): lambda w: w.api.post(
+        "/v1/auth/change-password",
+        {"current_password": PASSWORD, "new_password": PASSWORD + " again"},
+    ),
+    ("POST", "/v1/auth/api-keys"): lambda w: w.api.post("/v1/auth/api-keys", {"name": "ci"}),
+    ("DELETE", "/v1/auth/api-keys/<item_id>"): lambda w: w.api.delete(
+        f"/v1/auth/api-keys/{w.spare_key.pk}"
+    ),
+    ("POST", "/v1/agents"): lambda w: w.api.post("/v1/agents", {"name": "another"}),
+    ("PATCH", "/v1/agents/<item_id>"): lambda w: w.api.request(
+        "PATCH", f"/v1/agents/{w.agent_id}", {"name": "renamed"}
+    ),
+    ("DELETE", "/v1/agents/<item_id>"): lambda w: w.api.delete(f"/v1/agents/{w.agent_id}"),
+    ("POST", "/v1/agents/<item_id>/rotate-key"): lambda w: w.api.post(
+        f"/v1/agents/{w.agent_id}/rotate-key"
+    ),
+    ("POST", "/v1/vaults"): lambda w: w.api.post("/v1/vaults", {"name": "another"}),
+    ("DELETE", _V): lambda w: w.api.delete(w.at("")),
+    ("POST", _V + "/policies"): lambda w: w.api.post(w.at("/policies"), _policy(w)),
+    ("PUT", _V + "/policies/<item_id>"): lambda w: w.api.put(
+        w.at(f"/policies/{w.policy.pk}"), {"permissions": ["read", "write"]}
+    ),
+    ("DELETE", _V + "/policies/<item_id>"): lambda w: w.api.delete(
+        w.at(f"/policies/{w.policy.pk}")
+    ),
+    ("GET", _V + "/access"): lambda w: w.api.get(w.at("/access?path=a&permission=read")),
+    ("GET", r"/v1/vaults/(?P<vault_id>[^/]+)/secrets\Z"): lambda w: w.api.get(w.at("/secrets")),
+    ("GET", _SECRET.format("secrets")): lambda w: w.api.get(w.at("/secrets/a")),
+    ("HEAD", _SECRET.format("secrets")): lambda w: w.api.request("HEAD", w.at("/secrets/a")),
+    ("PUT", _SECRET.format("secrets")): lambda w: w.api.put(w.at("/secrets/a"), body("new")),
+    ("DELETE", _SECRET.format("secrets")): lambda w: w.api.delete(w.at("/secrets/a")),
+    ("POST", _V + "/secrets:batchRead"): lambda w: w.api.post(
+        w.at("/secrets:batchRead"), {"paths": ["a"]}
+    ),
+    ("POST", _V + "/secrets:batchWrite"): lambda w: w.api.post(
+        w.at("/secrets:batchWrite"), {"secrets": [{"path": "b"} | body()]}
+    ),
+    ("POST", _SECRET.format("secret-rotate")): lambda w: w.api.post(w.at("/secret-rotate/a"), {}),
+    ("POST", _SECRET.format("secret-undelete")): lambda w: w.api.post(
+        w.at("/secret-undelete/gone")
+    ),
+    ("GET", _SECRET.format("secret-versions")): lambda w: w.api.get(w.at("/secret-versions/a")),
+    ("GET", _VERSION.format("secret-version")): lambda w: w.api.get(w.at("/secret-version/a/1")),
+    ("HEAD", _VERSION.format("secret-version")): lambda w: w.api.request(
+        "HEAD", w.at("/secret-version/a/1")
+    ),
+    ("POST", _VERSION.format("secret-version-disable")): lambda w: w.api.post(
+        w.at("/secret-version-disable/a/1")
+    ),
+}
+
+# They change nothing and show no secret: what the service is and how it is, and lists of vaults,
+# policies, agents and keys to those whom they belong to. Of looking at the log, see ADR 22.
+SILENT_ROUTES = {
+    ("GET", "/v1/openapi.json"),
+    ("GET", "/v1/health"),
+    ("GET", "/v1/health/hsm"),
+    ("GET", "/v1/auth/jwt-public-key"),
+    ("GET", "/.well-known/jwks.json"),
+    ("GET", "/.well-known/openid-configuration"),
+    ("GET", "/v1/auth/me"),
+    ("GET", "/v1/auth/api-keys"),
+    ("GET", "/v1/agents"),
+    ("GET", "/v1/agents/me"),
+    ("GET", "/v1/agents/<item_id>"),
+    ("GET", "/v1/vaults"),
+    ("GET", _V),
+    ("GET", _V + "/policies"),
+    ("GET", "/v1/audit/events"),
+    ("GET", "/v1/audit/events/<item_id>/proof"),
+    ("GET", "/v1/audit/verify"),
+}
+
+
+def run(*arguments: object) -> str:
+    out = StringIO()
+    call_command(*map(str, arguments), stdout=out)
+    return out.getvalue()
+
+
+def _delete_long_ago(world: World) -> None:
+    from datetime import timedelta
+
+    from secrets_app.models import Secret
+
+    long_ago = timezone.now() - timedelta(days=400)
+    Secret.objects.filter(deleted_at__isnull=False).update(deleted_at=long_ago)
+
+
+def _export(world: World) -> None:
+    seal_events()
+    export_events(
+        selection=Selection(), write=lambda _: None, flush=lambda: None, actor=_operator()
+    )
+
+
+def _operator() -> Any:
+    from secrets_app.services.audit import OPERATOR
+
+    return OPERATOR
+
+
+def _jwt_file(world: World) -> None:
+    from django.conf import settings
+
+    from secrets_app.crypto.signing import generate_signing_key_pem
+
+    file = world.folder / "jwt.pem"
+    file.write_bytes(generate_signing_key_pem())
+    file.chmod(0o600)
+    settings.SECRETS_APP = settings.SECRETS_APP | {"JWT_KEY_FILE": str(file)}
+
+
+@dataclass
+class Command:
+    """`before` makes what the command needs, and may leave events itself."""
+
+    use: Callable[[World], Any]
+    before: Callable[[World], Any] = lambda _: None
+
+
+COMMANDS: dict[str, Command] = {
+    "create_agent": Command(lambda w: run("create_agent", "alice@example.com", "bot")),
+    "create_api_key": Command(lambda w: run("create_api_key", "alice@example.com")),
+    "create_root_key": Command(lambda w: run("create_root_key", f"file:{w.folder}/root.key")),
+    "create_user": Command(lambda w: run("create_user", "new@example.com")),
+    "export_audit": Command(
+        lambda w: run("export_audit", "--output", w.folder / "out"), lambda w: seal_events()
+    ),
+    "group": Command(lambda w: run("group", "team", "--add", "alice@example.com")),
+    "keys": Command(lambda w: run("keys")),
+    "prune_audit": Command(lambda w: run("prune_audit", "--before", "9999-01-01"), _export),
+    "purge_secrets": Command(lambda w: run("purge_secrets"), _delete_long_ago),
+    "revoke_api_key": Command(lambda w: run("revoke_api_key", w.spare_key.pk)),
+    "rotate_jwt_key": Command(lambda w: run("rotate_jwt_key"), _jwt_file),
+    "rotate_kek": Command(lambda w: run("rotate_kek", w.vault.pk)),
+    "rotate_root": Command(lambda w: run("rotate_root", "--all")),
+    "verify_audit": Command(lambda w: run("verify_audit")),
+    "verify_vault": Command(lambda w: run("verify_vault")),
+    "whocan": Command(lambda w: run("whocan", "world", "a", "read")),
+}
+
+# A seal is its own record. `quickstart` makes its account by the services that leave events.
+SILENT_COMMANDS = {"seal_audit", "quickstart"}
+
+
+def events() -> int:
+    return AuditEvent.objects.count()
+
+
+def stored() -> str:
+    """Everything in the database but the log itself and the counts of wrong passwords."""
+    from django.apps import apps
+
+    rows = {}
+    for label in ("secrets_app", "accounts", "auth"):
+        for model in apps.get_app_config(label).get_models():
+            if model is not AuditEvent:
+                found = model._base_manager.order_by("pk").values_list()
+                rows[model.__name__] = [[_shown(each) for each in row] for row in found]
+    return json.dumps(rows, indent=0)
+
+
+def _shown(value: Any) -> str:
+    return bytes(value).hex() if isinstance(value, memoryview) else repr(value)

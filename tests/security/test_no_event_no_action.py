@@ -1,0 +1,125 @@
+"""Every action leaves an event, and what cannot leave one does not happen. Routes and commands are read
+from the code, so that a new one has to be added here."""
+
+import pytest
+from django.core.management import get_commands
+from django.db import DatabaseError, connection
+
+from secrets_app.models import AuditEvent
+from tests.api.test_every_route import ENDPOINTS
+from tests.every_action import (
+    COMMANDS,
+    ROUTES,
+    SILENT_COMMANDS,
+    SILENT_ROUTES,
+    events,
+    make_world,
+    stored,
+)
+
+APPS = ("secrets_app", "vaultsite.accounts")
+
+
+@pytest.fixture
+def world(alice, bob, tmp_path, settings, monkeypatch):
+    monkeypatch.setenv("VAULTSITE_PASSWORD", "correct horse battery staple")  # of `create_user`
+    return make_world(alice, bob, tmp_path)
+
+
+@pytest.fixture
+def read_only_log():
+    """Switches the log off for writing, in the database itself."""
+
+    def switch():
+        table = AuditEvent._meta.db_table
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute(
+                    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+                    " $$ BEGIN RAISE EXCEPTION 'the log is read-only'; END $$"
+                )
+                cursor.execute(
+                    f"CREATE TRIGGER read_only BEFORE INSERT ON {table} EXECUTE FUNCTION refuse()"
+                )
+            else:
+                cursor.execute(
+                    f"CREATE TRIGGER read_only BEFORE INSERT ON {table}"
+                    " BEGIN SELECT RAISE(ABORT, 'the log is read-only'); END"
+                )
+
+    return switch
+
+
+def test_every_route_and_command_is_tried_or_named_as_silent():
+    assert {(method, route) for route, _, method, _ in ENDPOINTS} == ROUTES.keys() | SILENT_ROUTES
+    commands = {name for name, app in get_commands().items() if app in APPS}
+    assert commands == COMMANDS.keys() | SILENT_COMMANDS
+    assert not ROUTES.keys() & SILENT_ROUTES
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=" ".join)
+def test_every_route_leaves_an_event(route, world):
+    before = events()
+    answer = ROUTES[route](world)
+    assert answer.status_code < 300, answer.content
+    new = AuditEvent.objects.order_by("-id")[: events() - before]
+    assert len(new) >= 1
+    assert {event.outcome for event in new} == {"success"}
+    # All fields are filled in, whatever the way.
+    assert all(event.actor_id and event.ip_address and event.request_id for event in new)
+    assert all(len(bytes(event.mac)) == 32 for event in new)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_leaves_an_event_of_the_operator(name, world):
+    COMMANDS[name].before(world)
+    before = set(AuditEvent.objects.values_list("pk", flat=True))
+    COMMANDS[name].use(world)
+    new = AuditEvent.objects.exclude(pk__in=before)
+    assert new
+    assert {event.actor_type for event in new} == {"operator"}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=" ".join)
+def test_no_route_does_anything_that_cannot_be_logged(route, world, read_only_log):
+    # Signed in beforehand: that is not what is tried here.
+    before = stored()
+    read_only_log()
+    answer = ROUTES[route](world)
+    assert answer.status_code == 500
+    assert answer["Content-Type"] == "application/problem+json"
+    assert stored() == before
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_does_anything_that_cannot_be_logged(name, world, read_only_log):
+    COMMANDS[name].before(world)
+    before = stored()
+    read_only_log()
+    with pytest.raises(DatabaseError):
+        COMMANDS[name].use(world)
+    assert stored() == before
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "bad password",
+        "bad key",
+        "bad bearer",
+        "denied",
+    ],
+)
+def test_refusals_are_refused_all_the_more(what, world, charlie, read_only_log):
+    from tests.cast import Api
+
+    read_only_log()
+    answer = {
+        "bad password": lambda: Api().post(
+            "/v1/auth/token", {"email": "alice@example.com", "password": "x"}
+        ),
+        "bad key": lambda: Api().post("/v1/auth/api-key-token", {"api_key": "1ck_x"}),
+        "bad bearer": lambda: Api("x").get("/v1/auth/me"),
+        "denied": lambda: charlie.api.get(world.at("/secrets/a")),
+    }[what]()
+    assert answer.status_code == 500

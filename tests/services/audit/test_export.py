@@ -1,0 +1,167 @@
+import json
+from datetime import timedelta
+
+import pytest
+
+from secrets_app.crypto.merkle import leaf_hash, root_of
+from secrets_app.crypto.signing import is_signed
+from secrets_app.models import AuditEvent, AuditSeal
+from secrets_app.services.audit import OPERATOR
+from secrets_app.services.audit.content import encode
+from secrets_app.services.audit.export import Selection, export_events
+from secrets_app.services.audit.prune import count_prunable, prune_events
+from secrets_app.services.audit.seal import seal_events
+from secrets_app.services.audit.verify import verify_audit
+from tests.cast import write_events
+
+
+def export(flush=lambda: None, **selection):
+    lines = []
+    done = export_events(
+        selection=Selection(**selection), write=lines.append, flush=flush, actor=OPERATOR
+    )
+    return done, [json.loads(line) for line in lines]
+
+
+def prune(before):
+    return prune_events(before=before, actor=OPERATOR, on_progress=lambda _: None)
+
+
+def end_of(seal):
+    return AuditSeal.objects.get(number=seal).last_at + timedelta(microseconds=1)
+
+
+def test_an_export_can_be_checked_without_the_database(log):
+    done, lines = export()
+    assert (done.seals, done.events) == (3, 12)
+    leaves, roots = [], []
+    for line in lines:
+        if "event" in line:
+            leaves.append(leaf_hash(encode(line["event"])))
+            continue
+        assert root_of(leaves).hex() == line["seal"]["root"]
+        assert is_signed(
+            encode(line["seal"]),
+            bytes.fromhex(line["signature"]),
+            bytes.fromhex(line["public_key"]),
+        )
+        leaves = []
+        roots.append(line["seal"]["number"])
+    assert (leaves, roots) == ([], [1, 2, 3])
+
+
+def test_an_export_leaves_an_event_and_marks_what_was_written_whole(log):
+    assert not AuditSeal.objects.filter(exported_at__isnull=False).exists()
+    boundary = AuditEvent.objects.filter(seal_number=2).order_by("id").first().created_at
+    assert export(since=boundary)[0].seals == 2
+    numbers = AuditSeal.objects.filter(exported_at__isnull=False).values_list("number", flat=True)
+    assert set(numbers) == {2, 3}
+    event = AuditEvent.objects.get(action="audit.export")
+    assert event.details == {"seals": 2, "events": 8, "last_seal": 3}
+
+
+def test_a_seal_of_which_a_part_was_written_does_not_count_as_exported(log):
+    first = AuditEvent.objects.filter(seal_number=2).order_by("id").first()
+    AuditEvent.objects.filter(pk=first.pk).update(created_at=first.created_at - timedelta(days=1))
+    export(since=first.created_at - timedelta(hours=1))
+    assert 2 not in AuditSeal.objects.filter(exported_at__isnull=False).values_list(
+        "number", flat=True
+    )
+
+
+def test_only_what_is_new(log):
+    assert export(only_new=True)[0].seals == 3
+    assert export(only_new=True) == (type(export()[0])(seals=0, events=0), [])
+    seal_events()
+    assert export(only_new=True)[0].seals == 1
+    # Of an export of events of exports alone there is none, or it would go on for ever.
+    seal_events()
+    assert export(only_new=True)[0].events == 1
+    assert seal_events() == []
+    assert export(after_seal=2)[1][-1]["seal"]["number"] == AuditSeal.objects.count()
+
+
+def test_what_did_not_reach_the_disk_is_not_marked(log):
+    def fail():
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        export(flush=fail)
+    assert not AuditSeal.objects.filter(exported_at__isnull=False).exists()
+    assert not AuditEvent.objects.filter(action="audit.export").exists()
+
+
+def test_only_sealed_and_exported_events_are_pruned_and_the_rest_verifies(log):
+    everything = end_of(3) + timedelta(days=1)
+    assert prune(everything) == (0, 0)
+    export(until=end_of(2))
+    plan = count_prunable(before=everything)
+    assert (plan.seals, plan.events, plan.not_exported) == (2, 8, 1)
+    assert prune(everything) == (2, 8)
+    assert set(AuditEvent.objects.values_list("seal_number", flat=True)) == {3, None}
+    assert AuditSeal.objects.count() == 3
+    report = verify_audit()
+    assert report.findings == []
+    assert (report.seals, report.pruned) == (3, 2)
+    seal_events()
+    assert verify_audit().is_valid
+
+
+def test_pruning_goes_by_the_newest_event_of_a_seal(log):
+    export()
+    assert prune(AuditSeal.objects.get(number=2).last_at) == (1, 4)
+
+
+def test_pruning_leaves_an_event_for_each_seal(log):
+    export()
+    prune(end_of(2))
+    events = AuditEvent.objects.filter(action="audit.prune").order_by("id")
+    assert [each.details for each in events] == [
+        {"seal": 1, "events": 4},
+        {"seal": 2, "events": 4},
+    ]
+
+
+def test_whoever_deletes_and_marks_as_pruned_is_found(log):
+    AuditEvent.objects.filter(seal_number=2).delete()
+    signed = AuditSeal.objects.get(number=1)
+    export()
+    prune(end_of(1))
+    signed.refresh_from_db()
+    AuditSeal.objects.filter(number=2).update(
+        pruned_at=signed.pruned_at, prune_signature=signed.prune_signature
+    )
+    (finding,) = verify_audit().findings
+    assert (finding.what, finding.id) == ("seal", "2")
+
+
+def test_what_comes_back_after_pruning_is_named(log):
+    rows = list(AuditEvent.objects.filter(seal_number=1).values())
+    export()
+    prune(end_of(1))
+    AuditEvent.objects.create(**rows[0])
+    (finding,) = verify_audit().findings
+    assert (finding.what, finding.id) == ("event", str(rows[0]["id"]))
+
+
+def test_without_its_event_nothing_is_pruned(log, monkeypatch):
+    from django.db import OperationalError
+
+    export()
+
+    def fail(*args, **kwargs):
+        raise OperationalError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AuditEvent.objects, "bulk_create", fail)
+        with pytest.raises(OperationalError):
+            prune(end_of(2))
+    assert AuditEvent.objects.filter(seal_number=1).count() == 4
+    assert AuditSeal.objects.get(number=1).pruned_at is None
+
+
+def test_pruned_seals_are_not_exported_again(log):
+    export()
+    prune(end_of(1))
+    write_events(1)
+    assert [line["seal"]["number"] for line in export()[1] if "seal" in line] == [2, 3]
