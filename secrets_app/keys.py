@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 from secrets_app.conf import app_settings
 from secrets_app.crypto.bounded import BoundedProvider
 from secrets_app.crypto.keyring import Keyring
+from secrets_app.crypto.measured import MeasuredProvider
 from secrets_app.crypto.provider import KeyProvider
 from secrets_app.errors import ConfigurationError
 from secrets_app.fresh import Fresh
@@ -57,7 +58,9 @@ def build_provider(url: str) -> KeyProvider:
     from_url = _extra(scheme, extra) if extra else _module(scheme).from_url
     provider: KeyProvider = from_url(url, timeout_s=timeout_s)
     is_local = not extra and _BUILT_IN[scheme][0] == "local"
-    return provider if is_local else BoundedProvider(provider, timeout_s=timeout_s)
+    if not is_local:
+        provider = BoundedProvider(provider, timeout_s=timeout_s)
+    return MeasuredProvider(provider, scheme=scheme)
 
 
 def create_root_key(url: str) -> str:

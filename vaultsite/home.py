@@ -27,6 +27,7 @@ _ENV = """\
 SECRET_KEY={secret_key}
 ALLOWED_HOSTS=127.0.0.1,localhost,[::1]
 INSECURE_HTTP=on
+LOG_FORMAT=line
 """
 
 

@@ -5,6 +5,7 @@ docs/operations.md lists every variable.
 """
 
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 
 import environ
@@ -41,6 +42,8 @@ INSECURE_HTTP = env.bool("INSECURE_HTTP", default=False)
 
 SECURE_SSL_REDIRECT = not INSECURE_HTTP
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not INSECURE_HTTP
+# Whoever probes comes by plain HTTP, from the same machine or network.
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz)\Z"]
 SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else _whole("SECURE_HSTS_SECONDS", 31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not INSECURE_HTTP
 if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
@@ -62,7 +65,7 @@ CORS_ALLOW_HEADERS = (
     "if-match",
     "if-none-match",
 )
-CORS_EXPOSE_HEADERS = ("etag", "retry-after")
+CORS_EXPOSE_HEADERS = ("etag", "retry-after", "x-request-id")
 
 # --- Django ------------------------------------------------------------------------------------
 
@@ -82,6 +85,7 @@ INSTALLED_APPS = [
     "secrets_app",
 ]
 MIDDLEWARE = [
+    "secrets_app.api.observe.ObserveRequests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
@@ -179,8 +183,13 @@ DATABASES = {
 
 # --- The app -----------------------------------------------------------------------------------
 
-# Who may read /metrics; empty: nobody.
+# Who may read /metrics: with this token, or from these networks. Both empty: nobody.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+try:
+    METRICS_NETWORKS = [ip_network(each) for each in env.list("METRICS_NETWORKS", default=[])]
+except ValueError:
+    raise ImproperlyConfigured("METRICS_NETWORKS must be a list of networks (CIDR).") from None
+TRACING = env.bool("TRACING", default=False)
 # How often the server that `quickstart --serve` starts has its log sealed, in seconds. 0: not at all.
 AUDIT_SEAL_EVERY = _whole("AUDIT_SEAL_EVERY", 10)
 
@@ -221,15 +230,24 @@ SPECTACULAR_SETTINGS = {
 
 # --- Logs --------------------------------------------------------------------------------------
 
+LOG_FORMAT = env.str("LOG_FORMAT", default="json")
+if LOG_FORMAT not in ("json", "line"):
+    raise ImproperlyConfigured("LOG_FORMAT must be json or line.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
+        "json": {"()": "vaultsite.logs.JsonLines"},
+        "line": {"()": "vaultsite.logs.PlainLines"},
         "message": {"format": "{message}", "style": "{"},
     },
+    "filters": {"without_path": {"()": "vaultsite.logs.WithoutPath"}},
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": LOG_FORMAT,
+            "filters": ["without_path"],
+        },
         "stdout": {
             "class": "logging.StreamHandler",
             "formatter": "message",
@@ -242,6 +260,8 @@ LOGGING = {
         # Events of the audit log, one JSON object a line (AUDIT_LOG).
         "secrets_app.audit": {"handlers": ["stdout"], "level": "INFO", "propagate": False},
         "django.request": {"level": "ERROR"},
+        # Would log the URLs that import_secrets and key providers ask for.
+        "urllib3": {"level": "INFO"},
         # Would log whatever host name a stranger sends, with a traceback.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },

@@ -5,6 +5,7 @@ from rest_framework.permissions import AllowAny
 
 from vaultsite.accounts.sign_in import SignInForm
 from vaultsite.metrics import metrics
+from vaultsite.probes import livez, readyz
 
 admin.site.login_form = SignInForm
 
@@ -20,6 +21,8 @@ urlpatterns = [
         name="docs",
     ),
     path("metrics", metrics, name="metrics"),
+    path("livez", livez, name="livez"),
+    path("readyz", readyz, name="readyz"),
     path("admin/", admin.site.urls),
 ]
 

@@ -22,13 +22,18 @@ if _problems:
         sys.stderr.write(f"vaultsite cannot start: {_problem}\n")
     raise SystemExit(1)
 
-from secrets_app.api.json import max_body_bytes  # noqa: E402  (needs Django to be set up)
+from django.conf import settings  # noqa: E402  (needs Django to be set up)
+
+from secrets_app.api.json import max_body_bytes  # noqa: E402
 from secrets_app.errors import CryptoError  # noqa: E402
 from secrets_app.services.rotation.audit_keys import prepare_audit_key  # noqa: E402
 from vaultsite.chunked import WithChunkedBodies  # noqa: E402
 from vaultsite.content_type import WithoutCharset  # noqa: E402
+from vaultsite.tracing import start_tracing  # noqa: E402
 
 with suppress(CryptoError, DatabaseError):  # away: then the first event asks again
     prepare_audit_key()
+if settings.TRACING:
+    start_tracing()
 
 application = WithoutCharset(WithChunkedBodies(_django, limit=max_body_bytes() + 1))

@@ -108,7 +108,8 @@ def _outside_a_view(request: HttpRequest, status: int) -> HttpResponse | None:
     """A problem document for what failed before an API view was reached; None elsewhere."""
     if request.path_info != "/v1" and not request.path_info.startswith(("/v1/", "/.well-known/")):
         return None
-    body = problem_body(status, detail=_DETAIL[status], request_id=uuid4())
+    request_id = getattr(request, "request_id", None) or uuid4()
+    body = problem_body(status, detail=_DETAIL[status], request_id=request_id)
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE)
 
 
@@ -185,4 +186,5 @@ def _log(exc: Exception, request_id: UUID | None) -> None:
         what += f": {exc.detail}"
     if not isinstance(exc, errors.ProviderError):  # that one says it all
         what += "\n" + "".join(traceback.format_tb(exc.__traceback__))
-    logger.error("request %s failed with %s", request_id, what)
+    extra = {"request_id": None if request_id is None else str(request_id)}
+    logger.error("request %s failed with %s", request_id, what, extra=extra)

@@ -20,6 +20,7 @@ from secrets_app.crypto.kek import Kek
 from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.crypto.provider import KeyProvider
 from secrets_app.errors import ConfigurationError, OpenError, ProviderError, UnknownRootKey
+from secrets_app.metrics import KEK_CACHE_HITS, KEK_CACHE_MISSES
 
 _CACHED_KEKS = 4096
 
@@ -122,7 +123,9 @@ class Keyring:
         with self._lock:
             cached = self._keks.get(cache_key)
             if cached is not None and cached[0] > now:
+                KEK_CACHE_HITS.inc()
                 return cached[1]
+        KEK_CACHE_MISSES.inc()
         unwrapped = Kek(self._unwrap(kek))
         with self._lock:
             self._keks[cache_key] = (now + self._kek_cache_ttl, unwrapped)

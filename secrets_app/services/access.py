@@ -29,6 +29,7 @@ from secrets_app.policy.decision import Decision, Effect, Permission, Rule, deci
 from secrets_app.services.api_keys import USER_KEY_PREFIX, digest_api_key, note_use
 from secrets_app.services.audit import DENIED, FAILURE, Actor, Resource, record
 from secrets_app.services.tokens import Claims, read_token
+from secrets_app.tracing import span
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ def identify(
     """
     anonymous = Actor(None, "anonymous", address, request_id)
     try:
-        return _identify(bearer, vault_id, anonymous)
+        with span("identify"):
+            return _identify(bearer, vault_id, anonymous)
     except Unauthenticated as refusal:
         with transaction.atomic():
             details = {"method": "bearer", "reason": refusal.reason}

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from secrets_app.conf import app_settings
 from secrets_app.errors import CryptoError
+from secrets_app.metrics import denials
 from secrets_app.models import AuditEvent
 from secrets_app.models.ids import uuid7
 from secrets_app.services.audit.content import content_of, encode
@@ -108,6 +109,9 @@ def record_all(events: Iterable[Event], *, actor: Actor) -> None:
         writing.failed()
         raise
     writing.succeeded()
+    for row in rows:
+        if row.outcome == DENIED:
+            denials(row.action).inc()
     if app_settings.AUDIT_LOG:
         transaction.on_commit(lambda: _log(rows))
 

@@ -1,0 +1,43 @@
+"""`/livez` and `/readyz`, for what starts, stops and feeds this process. `/v1/health` is for people.
+
+Neither asks a key provider: while one is away, keys in memory go on working, and taking every process
+out of service would help nobody.
+"""
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+_migrated = False
+
+
+@require_safe
+def livez(_: HttpRequest) -> HttpResponse:
+    """200 as long as requests are answered at all. A process that fails this is to be restarted."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_safe
+def readyz(_: HttpRequest) -> HttpResponse:
+    """200 when the database answers and has all migrations that this code needs; 503 otherwise."""
+    try:
+        problem = _problem()
+    except DatabaseError:
+        problem = "the database does not answer"
+    return HttpResponse(
+        f"{problem or 'ok'}\n", status=503 if problem else 200, content_type="text/plain"
+    )
+
+
+def _problem() -> str | None:
+    global _migrated
+    if _migrated:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        return None
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        return "migrations are to be applied"
+    _migrated = True
+    return None
