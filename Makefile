@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint format
+.PHONY: run test lint format bench
 
 run: .venv/.base
 	@exec $(BIN)/python manage.py quickstart --serve
@@ -12,6 +12,9 @@ test: .venv/.dev
 
 lint: .venv/.dev
 	@$(BIN)/python -m tests.lint
+
+bench: .venv/.dev
+	@$(BIN)/python -m benchmarks.compare
 
 format: .venv/.dev
 	@$(BIN)/ruff check --fix-only -q . && $(BIN)/ruff format .
