@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, OutputWrapper
 
 from secrets_app.errors import ConfigurationError, CryptoError, UnknownRootKey
 
@@ -19,3 +19,13 @@ def key_errors(*, advice: str) -> Iterator[None]:
         raise CommandError(error.detail, returncode=COULD_NOT_LOOK) from None
     except CryptoError as error:
         raise CommandError(f"{error.detail} {advice}", returncode=COULD_NOT_LOOK) from None
+
+
+@contextmanager
+def noted(stderr: OutputWrapper) -> Iterator[None]:
+    """For the event of somebody having looked: what was seen is most needed when keys are gone, without
+    which no event can be written. That is said, then."""
+    try:
+        yield
+    except CryptoError as error:
+        stderr.write(f"No event was left of this: {error.detail}")

@@ -83,6 +83,21 @@ def test_verifying_against_a_checkpoint(log, tmp_path):
     assert "seal 4: is missing: the log was cut off" in out.getvalue()
 
 
+def test_findings_are_shown_even_when_no_event_can_be_left_of_them(log):
+    """Without the audit key there are no MACs: that is when somebody has to be told."""
+    from secrets_app.models import AuditKey
+    from secrets_app.services.rotation.audit_keys import forget_audit_key
+
+    AuditKey.objects.update(wrapped=b"x" * 60)
+    forget_audit_key()
+    out, err = StringIO(), StringIO()
+    with pytest.raises(CommandError, match="tampered") as caught:
+        call_command("verify_audit", stdout=out, stderr=err)
+    assert caught.value.returncode == 1
+    assert out.getvalue().startswith("key 1: does not open")
+    assert "No event was left of this" in err.getvalue()
+
+
 @pytest.mark.parametrize("content", [None, b"", b"\xff", b"{}"])
 def test_a_file_that_is_no_checkpoint_is_said(log, tmp_path, content):
     file = tmp_path / "checkpoint"

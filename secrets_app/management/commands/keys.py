@@ -13,8 +13,7 @@ from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
-from secrets_app.errors import CryptoError
-from secrets_app.management.keys import key_errors
+from secrets_app.management.keys import key_errors, noted
 from secrets_app.management.lookup import vault_named
 from secrets_app.services.audit import OPERATOR
 from secrets_app.services.rotation.inventory import Inventory, note_inventory, take_inventory
@@ -31,10 +30,8 @@ class Command(BaseCommand):
         vault_id = vault_named(options["vault"]).pk if options["vault"] else None
         with key_errors(advice=""):
             inventory = take_inventory(vault_id=vault_id)
-        try:
+        with noted(self.stderr):
             note_inventory(vault_id=vault_id, actor=OPERATOR)
-        except CryptoError as error:
-            self.stderr.write(f"No event was left of this: {error.detail}")
         if options["json"]:
             self.stdout.write(json.dumps(_as_json(inventory)))
             return

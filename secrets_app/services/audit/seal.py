@@ -16,6 +16,7 @@ from secrets_app.services.audit.content import (
     encode,
     seal_hash,
 )
+from secrets_app.services.reading import read_each
 from secrets_app.services.rotation.audit_keys import current_audit_key
 
 # Few, so that on SQLite no request waits long for the writer's lock.
@@ -29,29 +30,34 @@ class _Overtaken(Exception):
 def seal_events() -> list[AuditSeal]:
     """Seal everything there is, oldest first. Returns the new seals.
 
-    Each in a transaction of its own, so a run that is stopped loses nothing. Raises OpenError,
-    ProviderError.
+    Each in a transaction of its own, so a run that is stopped loses nothing. What was edited so that it
+    cannot be read is left, and the lag of sealing tells of it. Raises OpenError, ProviderError.
     """
     seals = []
-    while events := list(unsealed().order_by("id")[:EVENTS_IN_A_SEAL]):
+    while leaves := read_each(unsealed().order_by("id"), _leaf, most=EVENTS_IN_A_SEAL)[0]:
         try:
-            seals.append(_seal(events))
+            seals.append(_seal(leaves))
         except _Overtaken:
             continue
-        if len(events) < EVENTS_IN_A_SEAL:
+        if len(leaves) < EVENTS_IN_A_SEAL:
             break  # what came meanwhile is for the next run, or it might never end
     return seals
+
+
+def _leaf(event: AuditEvent) -> bytes:
+    return leaf_hash(encode(content_of(event)))
 
 
 def unsealed() -> QuerySet[AuditEvent]:
     return AuditEvent.objects.filter(seal_number__isnull=True)
 
 
-def _seal(events: Sequence[AuditEvent]) -> AuditSeal:
-    """Events in the order of their ids, which is that of the leaves."""
+def _seal(leaves: Sequence[tuple[AuditEvent, bytes]]) -> AuditSeal:
+    """Events with the hashes of their contents, in the order of their ids."""
     key_number, key = current_audit_key()
     # Before the transaction, which is to be short.
-    root = root_of([leaf_hash(encode(content_of(event))) for event in events])
+    root = root_of([leaf for _, leaf in leaves])
+    events = [event for event, _ in leaves]
     with transaction.atomic():
         # Sealers take turns; writers of events do not lock this row.
         AuditKey.objects.select_for_update(no_key=True).get(number=key_number)

@@ -4,11 +4,10 @@ May run while events are written, sealed and pruned: what looks wrong is looked 
 told.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from hmac import compare_digest
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -30,9 +29,12 @@ from secrets_app.services.audit.content import (
 )
 from secrets_app.services.audit.record import FAILURE, SUCCESS, Actor, Resource, record
 from secrets_app.services.audit.seal import EVENTS_IN_A_SEAL, unsealed
+from secrets_app.services.reading import read_each
 from secrets_app.services.rotation.audit_keys import opened_audit_keys
 
 _MOST_FINDINGS = 100
+_SEALS_IN_A_PAGE = 200
+_UNREADABLE = "cannot be read: it was edited"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +90,18 @@ def verify_audit(
 
     Raises ProviderError when the key cannot be had: nothing is known then.
     """
-    keys, unopened = opened_audit_keys()
+    keys, altered = opened_audit_keys()
     report = Report()
-    for finding in _findings(keys, unopened, within, checkpoint, report, on_progress):
+    for finding in _findings(keys, altered, within, checkpoint, report, on_progress):
         report.findings.append(finding)
         if len(report.findings) == _MOST_FINDINGS:
             break
     return report
 
 
-def verify_and_record(
-    *, actor: Actor, checkpoint: Checkpoint | None, on_progress: Callable[[int], None]
-) -> Report:
-    """As `verify_audit` without limits; leaves an event with its result."""
-    report = verify_audit(checkpoint=checkpoint, on_progress=on_progress)
+def note_verification(report: Report, *, actor: Actor) -> None:
+    """Leave the event of a verification. Apart, since an altered log is to be told of even when its key is
+    gone, without which no event can be written. Raises CryptoError then."""
     with transaction.atomic():
         record(
             "audit.verify",
@@ -110,7 +110,6 @@ def verify_and_record(
             resource=Resource("audit_log"),
             details={"checked": report.checked, "findings": len(report.findings)},
         )
-    return report
 
 
 def count_checkable() -> int:
@@ -120,18 +119,21 @@ def count_checkable() -> int:
 
 def _findings(
     keys: dict[int, AuditKey],
-    unopened: list[int],
+    altered: list[int],
     within: Range,
     checkpoint: Checkpoint | None,
     report: Report,
     on_progress: Callable[[int], None],
 ) -> Iterator[Finding]:
-    for number in unopened:
-        yield Finding("key", str(number), "does not open: it was edited or exchanged")
+    for number in altered:
+        yield Finding("key", str(number), "does not open or has another public key: edited")
     if checkpoint is not None:
         yield from _check_checkpoint(checkpoint, keys)
     previous: AuditSeal | None = None
     for seal in _seals():
+        if isinstance(seal, Finding):
+            yield seal
+            continue
         problem = _problem_of_seal(seal, previous, keys)
         if problem:
             yield problem
@@ -145,11 +147,23 @@ def _findings(
     yield from _check_unsealed(within, keys, report, on_progress)
 
 
-def _seals() -> Iterator[AuditSeal]:
-    after = -1
-    while page := list(AuditSeal.objects.filter(number__gt=after).order_by("number")[:200]):
-        yield from page
-        after = page[-1].number
+def _seals() -> Iterator[AuditSeal | Finding]:
+    """In order, by short statements; what cannot be read is told in the place of its page."""
+    after, is_more = -1, True
+    while is_more:
+        page = AuditSeal.objects.filter(number__gt=after).order_by("number")
+        seals, damaged = read_each(page, _try_to_read, most=_SEALS_IN_A_PAGE)
+        yield from (Finding("seal", number, _UNREADABLE) for number in damaged)
+        yield from (seal for seal, _ in seals)
+        after = seals[-1][0].number if seals else after
+        is_more = bool(seals) and len(seals) + len(damaged) == _SEALS_IN_A_PAGE
+
+
+def _try_to_read(seal: AuditSeal) -> None:
+    """Raises what the checks would."""
+    encode(content_of_seal(seal))
+    bytes(seal.signature) + bytes(seal.prune_signature or b"")
+    range(seal.number + max(seal.events, 0))
 
 
 def _problem_of_seal(
@@ -181,58 +195,68 @@ def _check_events(
     on_progress: Callable[[int], None],
 ) -> Iterator[Finding]:
     # Some more than there should be, to name what was put in; not everything somebody may have put in.
-    sealed = AuditEvent.objects.filter(seal_number=seal.number)
-    events = _rows(sealed, most=seal.events + EVENTS_IN_A_SEAL)
-    if len(events) != seal.events and _was_pruned_meanwhile(seal):
+    most = max(seal.events, 0) + EVENTS_IN_A_SEAL
+    page = _check_macs(AuditEvent.objects.filter(seal_number=seal.number), keys, most=most)
+    if page.events != seal.events and _was_pruned_meanwhile(seal):
         return
-    findings, leaves = _check_macs(events, keys)
-    report.checked += len(events)
-    on_progress(len(events))
-    if findings:
-        report.verified += len(events) - len(findings)
-        yield from findings
-    elif len(events) < seal.events:
-        lacking = seal.events - len(events)
+    report.checked += page.events
+    on_progress(page.events)
+    if page.findings:
+        report.verified += page.events - len(page.findings)
+        yield from page.findings
+    elif page.events < seal.events:
+        lacking = seal.events - page.events
         yield Finding("seal", str(seal.number), f"lacks {lacking} of its {seal.events} events")
-    elif len(events) > seal.events:
-        surplus = len(events) - seal.events
+    elif page.events > seal.events:
+        surplus = page.events - seal.events
         yield Finding("seal", str(seal.number), f"has {surplus} events that it did not seal")
-    elif not compare_digest(root_of(leaves), bytes(seal.root)):
+    elif not compare_digest(root_of(page.leaves), bytes(seal.root)):
         yield Finding("seal", str(seal.number), "has other events than those that were sealed")
     else:
-        report.verified += len(events)
-
-
-def _rows(events: QuerySet[AuditEvent], *, most: int) -> list[Any]:
-    return list(events.order_by("id").values_list(*EVENT_COLUMNS, "mac", named=True)[:most])
+        report.verified += page.events
 
 
 def _was_pruned_meanwhile(seal: AuditSeal) -> bool:
     return AuditSeal.objects.filter(number=seal.number, pruned_at__isnull=False).exists()
 
 
-def _check_macs(
-    events: Sequence[Any], keys: dict[int, AuditKey]
-) -> tuple[list[Finding], list[bytes]]:
-    findings, leaves = [], []
-    for event in events:
-        content = encode(content_of(event))
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Events in the order of their ids; `leaves` and `last`, the last id, are of those that can be read."""
+
+    events: int
+    leaves: list[bytes]
+    findings: list[Finding]
+    last: UUID | None
+
+
+def _check_macs(events: QuerySet[AuditEvent], keys: dict[int, AuditKey], *, most: int) -> _Page:
+    rows = events.order_by("id").values_list(*EVENT_COLUMNS, "mac", named=True)
+    read, damaged = read_each(
+        rows, lambda row: (encode(content_of(row)), bytes(row.mac)), most=most
+    )
+    findings = [Finding("event", name, _UNREADABLE) for name in damaged]
+    leaves = []
+    for event, (content, mac) in read:
         key = keys.get(event.key_number)
-        if key is None or not key.has_mac(content, bytes(event.mac)):
+        if key is None or not key.has_mac(content, mac):
             findings.append(
                 Finding("event", str(event.id), "has a MAC that does not fit: edited or put in")
             )
         leaves.append(leaf_hash(content))
-    return findings, leaves
+    last = read[-1][0].id if read else None
+    return _Page(len(read) + len(damaged), leaves, findings, last)
 
 
 def _check_strays() -> Iterator[Finding]:
     """Events of a seal that is not there, or whose events were pruned."""
     seal = AuditSeal.objects.filter(number=OuterRef("seal_number"), pruned_at__isnull=True)
     strays = AuditEvent.objects.filter(seal_number__isnull=False).exclude(Exists(seal))
-    for event in strays.order_by("id")[:_MOST_FINDINGS]:
+    read, damaged = read_each(strays.only("seal_number").order_by("id"), str, most=_MOST_FINDINGS)
+    for event, _ in read:
         problem = f"belongs to seal {event.seal_number}, which is not there or pruned"
         yield Finding("event", str(event.id), problem)
+    yield from (Finding("event", name, _UNREADABLE) for name in damaged)
 
 
 def _check_unsealed(
@@ -241,16 +265,16 @@ def _check_unsealed(
     report: Report,
     on_progress: Callable[[int], None],
 ) -> Iterator[Finding]:
-    after = UUID(int=0)
+    after: UUID | None = UUID(int=0)
     waiting = within.narrowed(unsealed())
-    while page := _rows(waiting.filter(pk__gt=after), most=EVENTS_IN_A_SEAL):
-        findings, _ = _check_macs(page, keys)
-        report.checked += len(page)
-        report.unsealed += len(page)
-        report.verified += len(page) - len(findings)
-        on_progress(len(page))
-        yield from findings
-        after = page[-1].id
+    while after is not None:
+        page = _check_macs(waiting.filter(pk__gt=after), keys, most=EVENTS_IN_A_SEAL)
+        report.checked += page.events
+        report.unsealed += page.events
+        report.verified += page.events - len(page.findings)
+        on_progress(page.events)
+        yield from page.findings
+        after = page.last if page.events == EVENTS_IN_A_SEAL else None
 
 
 def _check_checkpoint(checkpoint: Checkpoint, keys: dict[int, AuditKey]) -> Iterator[Finding]:

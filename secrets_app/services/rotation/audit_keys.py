@@ -32,14 +32,18 @@ def prepare_audit_key() -> None:
 
 
 def opened_audit_keys() -> tuple[dict[int, OpenedKey], list[int]]:
-    """All keys by number, and the numbers of those that do not open. Raises ProviderError."""
-    opened, unopened = {}, []
+    """All keys by number, and the numbers of those that do not open or stand there with another public
+    key: altered ones. Raises ProviderError."""
+    opened, altered = {}, []
     for row in AuditKey.objects.order_by("number"):
         try:
-            opened[row.number] = keyring().open_audit_key(row.wrapped_key())
-        except OpenError:
-            unopened.append(row.number)
-    return opened, unopened
+            key = opened[row.number] = keyring().open_audit_key(row.wrapped_key())
+            fits = key.public_key == bytes(row.public_key)
+        except (OpenError, TypeError):  # TypeError: there are no bytes
+            fits = False
+        if not fits:
+            altered.append(row.number)
+    return opened, altered
 
 
 def _draw() -> AuditKey:

@@ -102,6 +102,13 @@ def test_ids_begin_with_the_time_of_their_event(at):
     assert first_uuid7(datetime(1900, 1, 1, tzinfo=UTC)).int == 0
 
 
+def test_ids_are_sorted_as_their_events_happened_to_the_microsecond():
+    began = datetime(2026, 11, 24, 5, 6, 7, 999_000, UTC)
+    made = [uuid7(began + timedelta(microseconds=n)) for n in range(2000)]
+    assert made == sorted(made)
+    assert len(set(made)) == 2000
+
+
 def test_an_action_of_an_operator_has_no_address(db):
     with transaction.atomic():
         record("test.write", SUCCESS, actor=OPERATOR, resource=Resource("test"))

@@ -291,6 +291,12 @@ def test_an_exchanged_audit_key_is_named(log):
     assert findings()[0] == ("key", "1")
 
 
+def test_an_exchanged_public_key_is_named(log):
+    """With it a forged checkpoint or proof would seem to be of this log."""
+    AuditKey.objects.update(public_key=OpenedKey(b"f" * 32).public_key)
+    assert findings() == [("key", "1")]
+
+
 def test_only_the_events_of_a_time(log):
     victim = event(1)
     row(victim).update(action="edited")
