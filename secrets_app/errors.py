@@ -17,6 +17,7 @@ SecretsAppError
 │   ├── InvalidPattern
 │   └── InvalidConditions
 ├── TooLarge                    a body or value beyond its bound
+├── SourceError                 what secrets are imported from cannot be read
 └── CryptoError                 sealing or opening failed
     ├── EnvelopeError           the stored bytes are not an envelope
     ├── OpenError               authentication failed: wrong key, wrong context or altered bytes
@@ -145,6 +146,10 @@ class TooLarge(SecretsAppError):
 
     def __init__(self, what: str, limit_bytes: int) -> None:
         super().__init__(f"{what} is larger than {limit_bytes} bytes.")
+
+
+class SourceError(SecretsAppError):
+    detail = "What secrets are imported from cannot be read."
 
 
 class CryptoError(SecretsAppError):

@@ -13,7 +13,9 @@ from tests.cast import Api, Person
 from tests.providers.backends import softhsm
 
 # No database is touched there, so they run with the first one only.
-_WITHOUT_DATABASE = [Path(__file__).parent / name for name in ("crypto", "policy", "providers")]
+_WITHOUT_DATABASE = [
+    Path(__file__).parent / name for name in ("crypto", "policy", "providers", "sources")
+]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -213,6 +213,12 @@ COMMANDS: dict[str, Command] = {
         lambda w: run("export_audit", "--output", w.folder / "out"), lambda w: seal_events()
     ),
     "group": Command(lambda w: run("group", "team", "--add", "alice@example.com")),
+    "import_secrets": Command(
+        lambda w: run(
+            "import_secrets", w.folder / "env", "--from", "dotenv", "--vault", w.vault.pk
+        ),
+        lambda w: (w.folder / "env").write_text("IMPORTED=1\n"),
+    ),
     "keys": Command(lambda w: run("keys")),
     "prune_audit": Command(lambda w: run("prune_audit", "--before", "9999-01-01"), _export),
     "purge_secrets": Command(lambda w: run("purge_secrets"), _delete_long_ago),

@@ -1,6 +1,6 @@
 """Writing many secrets at once, all or nothing, in a fixed number of database round trips."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from secrets_app.errors import Forbidden
-from secrets_app.models import Secret, SecretVersion
+from secrets_app.models import Secret, SecretVersion, VaultKey
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.scope import scope_of
 from secrets_app.services.access import Caller, vault_of
@@ -71,20 +71,39 @@ def write_many(
         secrets = lock_or_make(vault_id, [item.path for item in items])
         for item in items:
             item.expect.check(secrets[item.path])
-        bury_what_was_deleted(list(secrets.values()))
-        versions = [
-            next_version(secrets[item.path], item.new, vault_key=vault_key, created_by_id=caller.id)
-            for item in items
-        ]
-        SecretVersion.objects.bulk_create(versions)
-        for version in versions:
-            version.secret.current_version = version.number
-            version.secret.deleted_at = None
-        Secret.objects.bulk_update(secrets.values(), ["current_version", "deleted_at"])
-        destroy_oldest(list(secrets.values()))
+        versions = add_versions(
+            secrets,
+            {item.path: item.new for item in items},
+            vault_key=vault_key,
+            created_by_id=caller.id,
+        )
         record_all((_event(version) for version in versions), actor=caller.actor)
         if once is not None:
             once.complete(versions)
+    return versions
+
+
+def add_versions(
+    secrets: Mapping[str, Secret],
+    new: Mapping[str, NewVersion],
+    *,
+    vault_key: VaultKey,
+    created_by_id: UUID,
+) -> list[SecretVersion]:
+    """Save the next version of each locked secret, in the order of `new`, and make it the current one."""
+    rows = list(secrets.values())
+    bury_what_was_deleted(rows)
+    versions = [
+        next_version(secrets[path], each, vault_key=vault_key, created_by_id=created_by_id)
+        for path, each in new.items()
+    ]
+    SecretVersion.objects.bulk_create(versions)
+    for version in versions:
+        version.secret.current_version = version.number
+        version.secret.deleted_at = None
+    Secret.objects.bulk_update(rows, ["current_version", "deleted_at"])
+    if rows:
+        destroy_oldest(rows)
     return versions
 
 

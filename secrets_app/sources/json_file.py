@@ -1,0 +1,39 @@
+"""A JSON object: keys are paths or parts of them, objects within are folders, leaves are values.
+
+`{"db": {"user": "x", "password": "y"}}` and `{"db/user": "x", "db/password": "y"}` say the same.
+"""
+
+import json
+from typing import Any, NoReturn
+
+from secrets_app.errors import SourceError
+from secrets_app.sources.haul import Haul
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The members of an object, all of them: of two with one name a dict would keep the last."""
+
+
+def read_json(text: str, haul: Haul) -> None:
+    """Numbers are taken as they are written. Raises SourceError unless this is one JSON object."""
+    try:
+        tree = json.loads(
+            text, object_pairs_hook=_Pairs, parse_int=str, parse_float=str, parse_constant=_refuse
+        )
+    except (ValueError, RecursionError):
+        raise SourceError("This is not JSON.") from None
+    if not isinstance(tree, _Pairs):
+        raise SourceError("The file must hold one JSON object.")
+    _walk(tree, "", haul)
+
+
+def _walk(members: _Pairs, before: str, haul: Haul) -> None:
+    for key, value in members:
+        if isinstance(value, _Pairs):
+            _walk(value, f"{before}{key}/", haul)
+        else:
+            haul.add(before + key, value)
+
+
+def _refuse(_: str) -> NoReturn:
+    raise ValueError
