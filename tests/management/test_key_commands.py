@@ -110,6 +110,14 @@ def test_without_the_old_root_key_commands_say_so(filled, settings, tmp_path, ca
     assert "not configured" in run("keys")
     # The key of the log's MACs is under that root key too.
     assert "No event was left" in capsys.readouterr().err
+    out = StringIO()
+    with pytest.raises(CommandError, match="4 findings") as caught:
+        call_command("verify_vault", "--json", stdout=out, stderr=StringIO())
+    assert caught.value.returncode == 1
+    assert [found["kind"] for found in json.loads(out.getvalue())["findings"]] == [
+        "vault_key",
+        *3 * ["secret_version"],
+    ]
 
 
 def test_the_table_of_keys(alice, filled):

@@ -3,6 +3,8 @@
 from uuid import uuid4
 
 import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from secrets_app.errors import ProviderUnavailable
@@ -10,7 +12,7 @@ from secrets_app.fields import Sealed
 from secrets_app.keys import keyring
 from secrets_app.models import AuditEvent, Secret, SecretVersion, Vault, VaultKey
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.rotation.verify import check_everything, count_checks
+from secrets_app.services.rotation.verify import check_everything, count_checks, note_check
 from tests.cast import body, secret_url, vault_of
 
 
@@ -20,7 +22,6 @@ def verify(vault=None):
     vault_id = vault.pk if vault else None
     check_everything(
         vault_id=vault_id,
-        actor=OPERATOR,
         on_finding=found.append,
         on_progress=looked_at.append,
     )
@@ -50,6 +51,16 @@ def test_an_untouched_vault_has_nothing_to_tell(alice, filled):
     vault_of(alice, "empty")
     assert verify() == []
     assert verify(filled) == []
+
+
+def test_statements_do_not_grow_with_rows(alice, filled, django_assert_max_num_queries):
+    with CaptureQueriesContext(connection) as few:
+        assert verify() == []
+    count = len(few)
+    for path in ("c", "d", "e"):
+        alice.api.put(secret_url(filled, path), body())
+    with django_assert_max_num_queries(count):
+        assert verify() == []
 
 
 def test_swapped_values_are_found(filled):
@@ -183,19 +194,19 @@ def test_a_provider_that_is_away_is_an_error_and_no_finding(filled, monkeypatch)
         verify()
 
 
-def test_it_reads_in_bounded_steps_and_changes_nothing_but_the_log(
-    filled, django_assert_max_num_queries
-):
+def test_it_reads_in_bounded_steps_and_changes_nothing(filled, django_assert_max_num_queries):
     before = list(SecretVersion.objects.order_by("pk").values("pk", "access_count"))
     with django_assert_max_num_queries(25):
         verify()
     assert list(SecretVersion.objects.order_by("pk").values("pk", "access_count")) == before
+
+
+@pytest.mark.parametrize(("findings", "outcome"), [(0, "success"), (3, "failure")])
+def test_it_leaves_an_event_with_the_number_of_findings(vault, findings, outcome):
+    note_check(vault_id=vault.pk, findings=findings, actor=OPERATOR)
     event = AuditEvent.objects.order_by("pk").last()
-    assert (event.action, event.outcome, event.details) == (
-        "vault.verify",
-        "success",
-        {"findings": 0},
-    )
+    assert (event.action, event.outcome, event.vault_id) == ("vault.verify", outcome, vault.pk)
+    assert event.details == {"findings": findings}
 
 
 def test_no_finding_shows_a_value_or_a_path(filled):
@@ -203,3 +214,56 @@ def test_no_finding_shows_a_value_or_a_path(filled):
         change(row, value=Sealed(b"\1" + bytes(90)))
     problems = {problem for _, _, problem in verify()}
     assert problems == {"does not open: it was edited or swapped"}
+
+
+@pytest.mark.parametrize(
+    ("reference", "kinds"),
+    [
+        ("secret_id", {"secret_version", "secret"}),
+        ("vault_key_id", {"secret_version"}),
+        ("vault_id", {"secret_version"}),
+    ],
+)
+def test_a_version_that_refers_to_nothing_is_found(filled, reference, kinds):
+    row = version("a", 2)
+    with transaction.atomic():
+        change(row, **{reference: uuid4()})
+        found = verify()
+        transaction.set_rollback(True)  # the database would refuse to commit it
+    assert ("secret_version", row.pk) in [(kind, pk) for kind, pk, _ in found]
+    assert {kind for kind, _, _ in found} == kinds
+
+
+def test_a_secret_of_a_vault_that_is_not_there_is_found(filled):
+    secret = Secret.objects.get(path="a")
+    with transaction.atomic():
+        change(secret, vault_id=uuid4())
+        assert ("secret", secret.pk, "belongs to a vault that is not there") in verify()
+        transaction.set_rollback(True)
+
+
+@pytest.mark.only_on("sqlite")
+@pytest.mark.parametrize(
+    ("column", "value"), [("value", "'text'"), ("number", "-1"), ("type", "x'ff'")]
+)
+def test_a_version_that_was_edited_into_garbage_is_found(filled, column, value):
+    """SQLite keeps whatever is written into a column."""
+    row = version("a", 2)
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA ignore_check_constraints = ON")
+        cursor.execute(
+            f"UPDATE secrets_app_secretversion SET {column} = {value} WHERE id = %s", [row.pk.hex]
+        )
+        cursor.execute("PRAGMA ignore_check_constraints = OFF")
+    assert ("secret_version", row.pk) in [(kind, pk) for kind, pk, _ in verify()]
+
+
+def test_what_is_not_bound_is_not_looked_at(filled):
+    """Metadata and times are not proven by the value: their oddities do not end the run."""
+    sql = {
+        "sqlite": "UPDATE secrets_app_secretversion SET created_at = 'garbage', metadata = '7'",
+        "postgresql": "UPDATE secrets_app_secretversion SET created_at = 'infinity'",
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(sql[connection.vendor])
+    assert verify() == []

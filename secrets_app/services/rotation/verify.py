@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 
 from secrets_app.crypto.kek import Kek
 from secrets_app.errors import EnvelopeError, OpenError, UnknownRootKey
@@ -18,9 +18,15 @@ from secrets_app.fields import Sealed
 from secrets_app.keys import keyring
 from secrets_app.models import Secret, SecretVersion, Vault, VaultKey
 from secrets_app.services.audit import FAILURE, SUCCESS, Actor, Resource, record
+from secrets_app.services.reading import UNREADABLE, read_each
 from secrets_app.services.rotation.batches import in_batches
 
 _ROWS = 500
+
+_OF_SECRET = ("secret__vault_id", "secret__path")
+_OF_KEY = tuple(
+    f"vault_key__{column}" for column in ("vault_id", "version", "state", "root_key_id", "wrapped")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +48,28 @@ def count_checks(*, vault_id: UUID | None) -> int:
 def check_everything(
     *,
     vault_id: UUID | None,
-    actor: Actor,
     on_finding: Callable[[Finding], None],
     on_progress: Callable[[int], None],
 ) -> None:
     """Look at all rows of one vault or of all vaults; findings are told as they are made.
 
-    May run while the service does: what looks wrong is looked at again before it is told. Leaves an
-    event with the number of findings. Raises ProviderError when a provider cannot be asked, since
-    nothing is known then.
+    May run while the service does: what looks wrong is looked at again before it is told. Raises
+    ProviderError when a provider cannot be asked, since nothing is known then.
     """
-    count = 0
     for finding in _findings(vault_id, on_progress):
-        count += 1
         on_finding(finding)
+
+
+def note_check(*, vault_id: UUID | None, findings: int, actor: Actor) -> None:
+    """Leave the event of a check. Apart, since its findings are most needed when the root key is not there,
+    without which no event can be written. Raises CryptoError then."""
     with transaction.atomic():
         record(
             "vault.verify",
-            FAILURE if count else SUCCESS,
+            FAILURE if findings else SUCCESS,
             actor=actor,
             resource=Resource("vault", vault_id, vault_id),
-            details={"findings": count},
+            details={"findings": findings},
         )
 
 
@@ -79,14 +86,15 @@ def _findings(vault_id: UUID | None, on_progress: Callable[[int], None]) -> Iter
 def _check_vaults(vault_id: UUID | None, on_progress: Callable[[int], None]) -> Iterator[Finding]:
     """Every vault that is not destroyed has one active key."""
     active = Count("keys", filter=Q(keys__state=VaultKey.State.ACTIVE))
-    for vault in _vaults(vault_id).annotate(active=active).iterator():
+    for vault in _vaults(vault_id).only("pk").annotate(active=active).iterator():
         if vault.active != 1:
             yield Finding("vault", vault.pk, vault.pk, "has no active key")
         on_progress(1)
 
 
 def _check_keys(vault_id: UUID | None, on_progress: Callable[[int], None]) -> Iterator[Finding]:
-    for key in _pages(_keys(vault_id)):
+    columns = ("vault_id", "version", "root_key_id", "wrapped")
+    for key in _pages(_keys(vault_id).only(*columns)):
         problem = _problem_of_key(key)
         if problem:
             key_now = _keys(vault_id).filter(pk=key.pk).first()
@@ -99,7 +107,7 @@ def _check_keys(vault_id: UUID | None, on_progress: Callable[[int], None]) -> It
 def _problem_of_key(key: VaultKey) -> str | None:
     try:
         keyring().check(key.wrapped_key())
-    except OpenError:
+    except (OpenError, *UNREADABLE):
         return "does not open: it was edited, swapped or wrapped by another root key"
     except UnknownRootKey:
         return "is wrapped by a root key that is not configured"
@@ -107,7 +115,7 @@ def _problem_of_key(key: VaultKey) -> str | None:
 
 
 def _check_secrets(vault_id: UUID | None, on_progress: Callable[[int], None]) -> Iterator[Finding]:
-    """Versions are numbered from 1 without a gap, and the current one is the last."""
+    """Versions are numbered from 1 without a gap, the current one is the last, and there is a vault."""
     for secret in _pages(_numbered(_secrets(vault_id))):
         problem = _problem_of_numbers(secret)
         if problem:
@@ -119,10 +127,15 @@ def _check_secrets(vault_id: UUID | None, on_progress: Callable[[int], None]) ->
 
 
 def _numbered(secrets: QuerySet[Secret]) -> QuerySet[Secret]:
-    return secrets.annotate(last=Max("versions__number"), count=Count("versions"))
+    has_vault = Exists(Vault.objects.filter(pk=OuterRef("vault_id")))
+    return secrets.only("vault_id", "current_version").annotate(
+        last=Max("versions__number"), count=Count("versions"), has_vault=has_vault
+    )
 
 
 def _problem_of_numbers(secret: Any) -> str | None:
+    if not secret.has_vault:
+        return "belongs to a vault that is not there"
     last = secret.last or 0
     if secret.current_version != last:
         return f"points at version {secret.current_version}, its last is {last}"
@@ -136,22 +149,46 @@ def _check_versions(
 ) -> Iterator[Finding]:
     keks: dict[UUID, Kek] = {}
     for batch in in_batches(_versions(vault_id)):
-        rows = _rows(batch)
-        suspects = [row.pk for row in rows if _problem_of_version(row, keks, unopened)]
+        good = _good_versions(batch, keks, unopened)
         # A row that was moved or destroyed between two statements is not what it seemed.
-        for row in _rows(suspects) if suspects else ():
-            problem = _problem_of_version(row, keks, unopened)
-            if problem:
-                yield Finding("secret_version", row.pk, row.vault_id, problem)
+        suspects = [pk for pk in batch if pk not in good]
+        if suspects:
+            yield from _findings_of(suspects, keks, unopened)
         on_progress(len(batch))
 
 
-def _rows(ids: list[UUID]) -> QuerySet[SecretVersion]:
-    return (
+def _good_versions(ids: list[UUID], keks: dict[UUID, Kek], unopened: set[UUID]) -> set[UUID]:
+    looked_at, _ = _look_at(ids, keks, unopened)
+    return {pk for pk, problem in looked_at.items() if problem is None}
+
+
+def _findings_of(ids: list[UUID], keks: dict[UUID, Kek], unopened: set[UUID]) -> Iterator[Finding]:
+    looked_at, damaged = _look_at(ids, keks, unopened)
+    still_there = SecretVersion.objects.filter(pk__in=ids, destroyed_at__isnull=True)
+    for pk, vault_id in still_there.order_by("pk").values_list("pk", "vault_id"):
+        if str(pk) in damaged:
+            problem: str | None = "cannot be read: it was edited"
+        else:
+            problem = looked_at.get(pk, "has a secret or a vault key that is not there")
+        if problem:
+            yield Finding("secret_version", pk, vault_id, problem)
+
+
+def _look_at(
+    ids: list[UUID], keks: dict[UUID, Kek], unopened: set[UUID]
+) -> tuple[dict[UUID, str | None], set[str]]:
+    """What is wrong with each, and which cannot be read. What refers to nothing is in neither."""
+    # Only what the value is bound to.
+    rows = (
         SecretVersion.objects.select_related("secret", "vault_key")
+        .only("vault_id", "number", "type", "value", *_OF_SECRET, *_OF_KEY)
         .filter(pk__in=ids, destroyed_at__isnull=True)
         .order_by("pk")
     )
+    read, damaged = read_each(
+        rows, lambda row: _problem_of_version(row, keks, unopened), most=len(ids)
+    )
+    return {row.pk: problem for row, problem in read}, set(damaged)
 
 
 def _problem_of_version(
@@ -170,7 +207,7 @@ def _problem_of_version(
         _kek_of(key, keks).check(version.value.envelope, version.encryption_context())
     except EnvelopeError:
         return "is not an envelope"
-    except OpenError:
+    except (OpenError, *UNREADABLE):
         return "does not open: it was edited or swapped"
     return None
 
@@ -204,12 +241,16 @@ def _keys(vault_id: UUID | None) -> QuerySet[VaultKey]:
 
 def _secrets(vault_id: UUID | None) -> QuerySet[Secret]:
     """Of vaults that are not destroyed: what is left of those does not open, which is meant."""
-    living = Secret.objects.filter(vault__destroyed_at__isnull=True)
+    living = Secret.objects.exclude(vault_id__in=_destroyed_vaults())
     return living if vault_id is None else living.filter(vault_id=vault_id)
 
 
 def _versions(vault_id: UUID | None) -> QuerySet[SecretVersion]:
-    living = SecretVersion.objects.filter(
-        destroyed_at__isnull=True, vault__destroyed_at__isnull=True
-    )
+    living = SecretVersion.objects.filter(destroyed_at__isnull=True)
+    living = living.exclude(vault_id__in=_destroyed_vaults())
     return living if vault_id is None else living.filter(vault_id=vault_id)
+
+
+def _destroyed_vaults() -> QuerySet[Vault, Any]:
+    """Excluded rather than joined: rows of a vault that is not there at all are to be seen."""
+    return Vault.objects.filter(destroyed_at__isnull=False).values_list("pk", flat=True)
