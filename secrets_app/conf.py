@@ -50,6 +50,7 @@ class AppSettings:
             "RATE_LIMIT_STORAGE",
             "AUDIT_LOG",
             "AUDIT_SEAL_ALARM",
+            "ADMIN_BASE",
         }
     )
 
@@ -162,6 +163,15 @@ class AppSettings:
         """How old an unsealed event may get before health is degraded, in seconds. 0: any age.
         Default: 300."""
         return self._whole("AUDIT_SEAL_ALARM", 300, least=0, most=604_800)
+
+    @property
+    def ADMIN_BASE(self) -> str:
+        """Dotted path of the ModelAdmin that the app's admin is built on, for projects with a theme.
+        Default: Django's own."""
+        value = self._raw("ADMIN_BASE", "django.contrib.admin.ModelAdmin")
+        if not isinstance(value, str) or "." not in value:
+            raise ConfigurationError("ADMIN_BASE must be the dotted path of a ModelAdmin.")
+        return value
 
     def unknown_names(self) -> list[str]:
         """Keys of `SECRETS_APP` that mean nothing here, probably mistyped."""

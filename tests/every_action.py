@@ -7,13 +7,19 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.models import Group
 from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
-from secrets_app.models import ApiKey, AuditEvent, Policy, Vault
+from secrets_app.models import Agent, ApiKey, AuditEvent, Policy, Principal, SecretVersion, Vault
 from secrets_app.services.audit.export import Selection, export_events
 from secrets_app.services.audit.seal import seal_events
+from secrets_app.services.roles import permissions_of
 from tests.cast import PASSWORD, Api, Person, allow, body, secret_url, vault_of
+from vaultsite.accounts.models import User
 
 _V = "/v1/vaults/<vault_id>"
 _SECRET = r"/v1/vaults/(?P<vault_id>[^/]+)/{}/(?P<path>[\s\S]*)\Z"
@@ -31,6 +37,7 @@ class World:
     agent_key: str
     spare_key: ApiKey
     folder: Path
+    operator: Client
 
     @property
     def api(self) -> Api:
@@ -46,6 +53,20 @@ class World:
         return Api(answer.json()["access_token"])
 
 
+def operator_client(role: str = "operator", name: str = "") -> Client:
+    """A person of the admin with a role, signed in."""
+    from secrets_app.services.principals import principal_for_user
+
+    group, _ = Group.objects.get_or_create(name=role)
+    group.permissions.set(permissions_of(role=role))
+    user = User.objects.create_user(f"{name or role}@example.com", "x", is_staff=True)
+    user.groups.add(group)
+    principal_for_user(user)
+    client = Client(raise_request_exception=False)
+    client.force_login(user)
+    return client
+
+
 def make_world(alice: Person, bob: Person, folder: Path) -> World:
     from secrets_app.services.api_keys import create_api_key
     from secrets_app.services.audit import OPERATOR
@@ -57,7 +78,16 @@ def make_world(alice: Person, bob: Person, folder: Path) -> World:
     agent = alice.api.post("/v1/agents", {"name": "ci"}).json()
     spare, _ = create_api_key(principal=alice.principal, name="spare", actor=OPERATOR)
     policy = allow(bob, vault, "a", "read")
-    return World(alice, vault, policy, agent["agent"]["id"], agent["api_key"], spare, folder)
+    return World(
+        alice,
+        vault,
+        policy,
+        agent["agent"]["id"],
+        agent["api_key"],
+        spare,
+        folder,
+        operator_client(),
+    )
 
 
 def _policy(world: World) -> dict[str, Any]:
@@ -229,6 +259,32 @@ COMMANDS: dict[str, Command] = {
     "verify_audit": Command(lambda w: run("verify_audit")),
     "verify_vault": Command(lambda w: run("verify_vault")),
     "whocan": Command(lambda w: run("whocan", "world", "a", "read")),
+}
+
+
+def _in_admin(action: str, row: Callable[[World], Any]) -> Callable[[World], Any]:
+    """What somebody who is signed in to the admin does: choose a row and an action, and confirm."""
+
+    def use(world: World) -> Any:
+        chosen = row(world)
+        url = reverse(f"admin:secrets_app_{chosen._meta.model_name}_changelist")
+        sent = {"action": action, ACTION_CHECKBOX_NAME: [str(chosen.pk)], "confirmed": "yes"}
+        return world.operator.post(url, sent)
+
+    return use
+
+
+# By the name of the model and the action.
+ADMIN_ACTIONS: dict[tuple[str, str], Callable[[World], Any]] = {
+    ("agent", "deactivate"): _in_admin("deactivate", lambda w: Agent.objects.get(pk=w.agent_id)),
+    ("apikey", "revoke"): _in_admin("revoke", lambda w: w.spare_key),
+    ("principal", "end_tokens"): _in_admin(
+        "end_tokens", lambda w: Principal.objects.get(pk=w.alice.principal.pk)
+    ),
+    ("secretversion", "disable"): _in_admin(
+        "disable", lambda w: SecretVersion.objects.get(secret__path="a")
+    ),
+    ("vault", "rotate"): _in_admin("rotate", lambda w: w.vault),
 }
 
 # A seal is its own record. `quickstart` makes its account by the services that leave events.

@@ -17,7 +17,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from secrets_app.api.authentication import client_address
+from secrets_app.services.addresses import client_address
 from secrets_app.services.audit.health import seal_lag
 from secrets_app.services.states import count_states
 

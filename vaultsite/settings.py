@@ -145,6 +145,8 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ACCESS_FAILURE_LOG = False
 AXES_HTTP_RESPONSE_CODE = 429
 AXES_VERBOSE = False
+# Its pages would change counts without an event; `manage.py axes_reset` ends lockouts.
+AXES_ENABLE_ADMIN = False
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",

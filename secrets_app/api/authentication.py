@@ -1,18 +1,16 @@
 """`Authorization: Bearer <JWT or personal API key>` → a Caller as `request.user`."""
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from secrets_app.conf import app_settings
 from secrets_app.errors import InvalidInput, Unauthenticated
 from secrets_app.services.access import Caller, identify
+from secrets_app.services.addresses import client_address
 from secrets_app.services.audit import Actor
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
@@ -54,35 +52,6 @@ def parse_version_number(raw: str) -> int:
     if _NUMBER.fullmatch(raw) is None or int(raw) > _MAX_NUMBER:
         raise InvalidInput({"number": ["This is not the number of a version."]})
     return int(raw)
-
-
-def client_address(request: Request | HttpRequest) -> str | None:
-    """The client's address: the peer of the socket, or what trusted proxies say of it.
-
-    X-Forwarded-For is read from its end, where our own proxies wrote, up to the first address that
-    is not one of them: what a client put before that does not count. None where there is no
-    address, as for a Unix socket.
-    """
-    address = _parse_address(request.META.get("REMOTE_ADDR", ""))
-    proxies = app_settings.TRUSTED_PROXIES
-    if not proxies:
-        return None if address is None else str(address)
-    hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    while address is not None and hops and any(address in network for network in proxies):
-        hop = hops.pop().strip()
-        if not hop:
-            break
-        address = _parse_address(hop)
-    return None if address is None else str(address)
-
-
-def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
 
 
 def request_id(request: Request) -> UUID:

@@ -36,6 +36,7 @@ class Principal(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        permissions = [("end_tokens_principal", "Can end all tokens of a principal")]
         constraints = [
             models.CheckConstraint(
                 name="principal_user_fits_kind",
@@ -59,6 +60,9 @@ class Agent(models.Model):
     token_ttl_seconds = models.PositiveIntegerField()
     vault_ids = JSONTextField(default=list)
 
+    class Meta:
+        permissions = [("deactivate_agent", "Can deactivate an agent")]
+
     def __str__(self) -> str:
         return str(self.principal)
 
@@ -78,6 +82,7 @@ class ApiKey(models.Model):
 
     class Meta:
         verbose_name = "API key"
+        permissions = [("revoke_apikey", "Can revoke an API key")]
 
     def __str__(self) -> str:
         return f"{self.prefix}… ({self.id})"

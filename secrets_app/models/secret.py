@@ -57,6 +57,11 @@ class Secret(models.Model):
                 fields=["deleted_at"],
                 condition=Q(deleted_at__isnull=False),
             ),
+            models.Index(
+                name="secret_created",
+                fields=["created_at"],
+                condition=Q(deleted_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -89,6 +94,14 @@ class SecretVersion(models.Model):
     destroyed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        permissions = [("disable_secretversion", "Can disable a secret version")]
+        indexes = [
+            models.Index(
+                name="secretversion_expiry",
+                fields=["expires_at"],
+                condition=Q(expires_at__isnull=False),
+            )
+        ]
         constraints = [
             models.UniqueConstraint(
                 name="secretversion_number_unique", fields=["vault", "secret", "number"]

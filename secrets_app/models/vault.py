@@ -25,6 +25,7 @@ class Vault(models.Model):
     destroyed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        permissions = [("rotate_vault", "Can rotate the key of a vault")]
         constraints = [
             models.UniqueConstraint(
                 name="vault_name_unique_per_owner",

@@ -81,7 +81,7 @@ def get_own_agent(*, caller: Caller) -> Agent:
 def update_agent(*, caller: Caller, agent_id: UUID, changes: dict[str, Any]) -> Agent:
     """Change an agent of the caller's, from its next request on. Raises NotFound."""
     with transaction.atomic():
-        agent = _locked(caller, agent_id)
+        agent = _locked(agent_id, caller.id)
         for name in ("name", "expires_at"):
             if name in changes:
                 setattr(agent.principal, name, changes[name])
@@ -99,15 +99,18 @@ def update_agent(*, caller: Caller, agent_id: UUID, changes: dict[str, Any]) -> 
     return agent
 
 
-def deactivate_agent(*, caller: Caller, agent_id: UUID) -> None:
-    """End an agent with its tokens and keys, from its next request on. Raises NotFound."""
+def deactivate_agent(*, agent_id: UUID, owner_id: UUID | None, actor: Actor) -> None:
+    """End an agent with its tokens and keys, from its next request on.
+
+    `owner_id` None is for operators: anybody's agent. Raises NotFound.
+    """
     with transaction.atomic():
-        agent = _locked(caller, agent_id)
+        agent = _locked(agent_id, owner_id)
         agent.principal.is_active = False
         agent.principal.token_generation += 1
         agent.principal.save()
         _revoke_keys(agent)
-        record("agent.deactivate", SUCCESS, actor=caller.actor, resource=_resource(agent))
+        record("agent.deactivate", SUCCESS, actor=actor, resource=_resource(agent))
 
 
 def rotate_agent_key(*, caller: Caller, agent_id: UUID) -> tuple[Agent, str]:
@@ -116,7 +119,7 @@ def rotate_agent_key(*, caller: Caller, agent_id: UUID) -> tuple[Agent, str]:
     The key's text cannot be had again.
     """
     with transaction.atomic():
-        agent = _locked(caller, agent_id)
+        agent = _locked(agent_id, caller.id)
         _revoke_keys(agent)
         _, raw = create_api_key(principal=agent.principal, name="agent", actor=caller.actor)
         record("agent.rotate_key", SUCCESS, actor=caller.actor, resource=_resource(agent))
@@ -127,13 +130,9 @@ def _agents() -> QuerySet[Agent]:
     return Agent.objects.select_related("principal", "owner")
 
 
-def _locked(caller: Caller, agent_id: UUID) -> Agent:
-    agent = (
-        _agents()
-        .select_for_update(of=("self", "principal"))
-        .filter(pk=agent_id, owner_id=caller.id)
-        .first()
-    )
+def _locked(agent_id: UUID, owner_id: UUID | None) -> Agent:
+    agents = _agents().select_for_update(of=("self", "principal")).filter(pk=agent_id)
+    agent = (agents if owner_id is None else agents.filter(owner_id=owner_id)).first()
     if agent is None:
         raise NotFound("There is no such agent.")
     return agent

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
+from django.db import transaction
 from django.utils import timezone
 
 from secrets_app.conf import app_settings
@@ -10,7 +11,7 @@ from secrets_app.errors import Conflict, NotFound, Unavailable
 from secrets_app.models import Secret, SecretVersion
 from secrets_app.services.access import Caller, require_owner
 from secrets_app.services.attempt import attempt
-from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.audit import SUCCESS, Actor, Resource, record
 from secrets_app.services.idempotency import Once, forget_answers_about
 from secrets_app.services.lookup import NO_SECRET, find_version, lock_secret
 
@@ -26,7 +27,7 @@ def delete_secret(*, caller: Caller, vault_id: UUID, path: str) -> None:
             raise NotFound(NO_SECRET)
         secret.deleted_at = timezone.now()
         secret.save(update_fields=["deleted_at"])
-        _record("secret.delete", caller, secret)
+        _record("secret.delete", caller.actor, secret)
 
 
 def undelete_secret(
@@ -46,7 +47,7 @@ def undelete_secret(
         secret.deleted_at = None
         secret.save(update_fields=["deleted_at"])
         version = find_version(vault_id=vault_id, path=path, number=None)
-        _record("secret.undelete", caller, secret)
+        _record("secret.undelete", caller.actor, secret)
         if once is not None:
             once.complete(version)
     return version
@@ -62,7 +63,7 @@ def purge_secret(*, caller: Caller, vault_id: UUID, path: str) -> None:
         secret = lock_secret(vault_id=vault_id, path=path)
         SecretVersion.objects.filter(vault_id=vault_id, secret=secret).delete()
         forget_answers_about(vault_id=vault_id, secret_id=secret.id)
-        _record("secret.purge", caller, secret)
+        _record("secret.purge", caller.actor, secret)
         secret.delete()
 
 
@@ -78,12 +79,29 @@ def disable_version(
         if version.disabled_at is None:
             version.disabled_at = timezone.now()
             version.save(update_fields=["disabled_at"])
-        _record("secret.disable", caller, secret, number)
+        _record("secret.disable", caller.actor, secret, number)
         if once is not None:
             once.complete(None)
 
 
-def _record(action: str, caller: Caller, secret: Secret, number: int | None = None) -> None:
+def disable_any_version(*, version_id: UUID, actor: Actor) -> None:
+    """For operators: make a version unreadable, a deleted secret's too. Raises NotFound."""
+    with transaction.atomic():
+        version = (
+            SecretVersion.objects.select_for_update(of=("self",))
+            .select_related("secret")
+            .defer("value")
+            .filter(pk=version_id, destroyed_at__isnull=True)
+            .first()
+        )
+        if version is None:
+            raise NotFound("There is no such version.")
+        if version.disabled_at is None:
+            SecretVersion.objects.filter(pk=version_id).update(disabled_at=timezone.now())
+        _record("secret.disable", actor, version.secret, version.number)
+
+
+def _record(action: str, actor: Actor, secret: Secret, number: int | None = None) -> None:
     details = {"path": secret.path} | ({} if number is None else {"version": number})
     resource = Resource("secret", secret.id, secret.vault_id)
-    record(action, SUCCESS, actor=caller.actor, resource=resource, details=details)
+    record(action, SUCCESS, actor=actor, resource=resource, details=details)

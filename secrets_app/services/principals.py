@@ -1,10 +1,15 @@
-"""Principals of people. Agents come with their own service."""
+"""Principals of people, and what operators do to any. Agents come with their own service."""
 
 from typing import Any, cast
+from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+from django.db.models import F
 
+from secrets_app.errors import NotFound
 from secrets_app.models import Principal
+from secrets_app.services.audit import SUCCESS, Actor, Resource, record
 
 
 def principal_for_user(user: AbstractBaseUser) -> Principal:
@@ -14,3 +19,17 @@ def principal_for_user(user: AbstractBaseUser) -> Principal:
         defaults={"kind": Principal.Kind.USER, "name": user.get_username()[:255]},
     )
     return principal
+
+
+def end_tokens(*, principal_id: UUID, actor: Actor) -> None:
+    """End every token a principal has been given so far, from its next request on; keys stay.
+
+    Raises NotFound.
+    """
+    with transaction.atomic():
+        principals = Principal.objects.filter(pk=principal_id)
+        if not principals.update(token_generation=F("token_generation") + 1):
+            raise NotFound("There is no such principal.")
+        record(
+            "auth.revoke_all", SUCCESS, actor=actor, resource=Resource("principal", principal_id)
+        )

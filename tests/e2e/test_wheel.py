@@ -16,7 +16,36 @@ SETTINGS = """
 SECRET_KEY = "x" * 50
 USE_TZ = True
 ALLOWED_HOSTS = ["testserver"]
-INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "secrets_app"]
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "secrets_app",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "/static/"
 ROOT_URLCONF = "bare_urls"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "bare.sqlite3"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -24,8 +53,9 @@ SECRETS_APP = {"ROOT_KEY_URLS": ["env:BARE_ROOT_KEY"], "JWT_KEY_FILE": "jwt.pem"
 """
 
 URLS = """
+from django.contrib import admin
 from django.urls import include, path
-urlpatterns = [path("", include("secrets_app.api.urls"))]
+urlpatterns = [path("", include("secrets_app.api.urls")), path("admin/", admin.site.urls)]
 """
 
 SCRIPT = """
@@ -54,6 +84,31 @@ assert call("GET", url, token=token).json()["value"] == "kept"
 assert call("GET", "/v1/openapi.json").status_code == 200
 assert call("GET", "/v1/nope").status_code == 404
 print("stored a secret in a bare project")
+
+from django.contrib.admin.sites import site
+from secrets_app.models import SecretVersion
+operator = Client()
+operator.force_login(User.objects.create_superuser("root", password="x"))
+walked = 0
+for model, admin in site._registry.items():
+    if model._meta.app_label == "secrets_app":
+        assert type(admin).__mro__[2].__module__ == "django.contrib.admin.options", admin
+        url = f"/admin/secrets_app/{model._meta.model_name}/"
+        pages = [operator.get(url)]
+        if row := model.objects.first():
+            pages.append(operator.get(f"{url}{row.pk}/change/"))
+        for page in pages:
+            assert page.status_code == 200, (url, page.status_code)
+            assert "kept" not in page.content.decode()
+        walked += len(pages)
+assert walked > 13, walked
+version = SecretVersion.objects.get()
+sent = {"action": "disable", "_selected_action": [str(version.pk)]}
+url = "/admin/secrets_app/secretversion/"
+assert "Disable these versions" in operator.post(url, sent).content.decode()
+assert operator.post(url, sent | {"confirmed": "yes"}).status_code == 302
+assert call("GET", f"/v1/vaults/{vault}/secrets/a/b", token=token).status_code == 410
+print("looked after it in the stock admin")
 """
 
 
@@ -77,13 +132,19 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_the_app_alone_and_whole(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"secrets_app"}
-    for needed in ("py.typed", "migrations/0001_initial.py", "api/urls.py", "crypto/aead.py"):
+    for needed in (
+        "py.typed",
+        "migrations/0001_initial.py",
+        "admin/secret.py",
+        "api/urls.py",
+        "crypto/aead.py",
+    ):
         assert f"secrets_app/{needed}" in names
-    for file in ROOT.glob("secrets_app/**/*.py"):
+    for file in [*ROOT.glob("secrets_app/**/*.py"), *ROOT.glob("secrets_app/**/*.html")]:
         assert file.relative_to(ROOT).as_posix() in names
 
 
-def test_it_stores_a_secret_in_a_bare_project(wheel, tmp_path):
+def test_it_stores_a_secret_in_a_bare_project_and_shows_it_in_the_stock_admin(wheel, tmp_path):
     target = tmp_path / "installed"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet", "--target", target, wheel],
@@ -112,3 +173,4 @@ def test_it_stores_a_secret_in_a_bare_project(wheel, tmp_path):
         check=False,
     )
     assert "stored a secret in a bare project" in done.stdout, done.stdout + done.stderr
+    assert "looked after it in the stock admin" in done.stdout, done.stdout + done.stderr

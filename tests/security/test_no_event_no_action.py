@@ -2,12 +2,14 @@
 from the code, so that a new one has to be added here."""
 
 import pytest
+from django.contrib.admin.sites import site
 from django.core.management import get_commands
 from django.db import DatabaseError, connection
 
-from secrets_app.models import AuditEvent
+from secrets_app.models import AuditEvent, Principal
 from tests.api.test_every_route import ENDPOINTS
 from tests.every_action import (
+    ADMIN_ACTIONS,
     COMMANDS,
     ROUTES,
     SILENT_COMMANDS,
@@ -80,6 +82,27 @@ def test_every_command_leaves_an_event_of_the_operator(name, world):
     assert {event.actor_type for event in new} == {"operator"}
 
 
+def test_every_action_of_the_admin_is_tried():
+    actions = {
+        (model._meta.model_name, action)
+        for model, admin in site._registry.items()
+        for action in admin.actions
+    }
+    assert actions == ADMIN_ACTIONS.keys()
+
+
+@pytest.mark.parametrize("action", ADMIN_ACTIONS, ids=" ".join)
+def test_every_action_of_the_admin_leaves_an_event_of_the_person(action, world):
+    before = set(AuditEvent.objects.values_list("pk", flat=True))
+    answer = ADMIN_ACTIONS[action](world)
+    assert answer.status_code == 302, answer.content
+    new = AuditEvent.objects.exclude(pk__in=before)
+    operator = Principal.objects.get(user__email="operator@example.com")
+    assert new
+    assert {(event.outcome, event.actor_id) for event in new} == {("success", operator.pk)}
+    assert all(event.resource_id and event.ip_address and event.request_id for event in new)
+
+
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
 def test_no_route_does_anything_that_cannot_be_logged(route, world, read_only_log):
     # Signed in beforehand: that is not what is tried here.
@@ -98,6 +121,14 @@ def test_no_command_does_anything_that_cannot_be_logged(name, world, read_only_l
     read_only_log()
     with pytest.raises(DatabaseError):
         COMMANDS[name].use(world)
+    assert stored() == before
+
+
+@pytest.mark.parametrize("action", ADMIN_ACTIONS, ids=" ".join)
+def test_no_action_of_the_admin_does_anything_that_cannot_be_logged(action, world, read_only_log):
+    before = stored()
+    read_only_log()
+    assert ADMIN_ACTIONS[action](world).status_code == 500
     assert stored() == before
 
 

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.contrib.auth.models import Group
 
-from secrets_app.admin import ReadOnlyAdmin
+from secrets_app.admin.read_only import ReadOnlyAdmin
 from vaultsite.accounts.models import User
 
 admin.site.unregister(Group)

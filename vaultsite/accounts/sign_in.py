@@ -6,7 +6,7 @@ from uuid import uuid4
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
 
-from secrets_app.api.authentication import client_address
+from secrets_app.services.addresses import client_address
 from secrets_app.services.audit import Actor
 from secrets_app.services.sign_in import record_session_sign_in
 

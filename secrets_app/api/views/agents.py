@@ -96,7 +96,7 @@ class AgentViewSet(ApiViewSet):
     )
     def destroy(self, request: Request, item_id: UUID) -> Response:
         """Its keys and tokens are refused from the next request on."""
-        deactivate_agent(caller=self.caller, agent_id=item_id)
+        deactivate_agent(agent_id=item_id, owner_id=self.caller.id, actor=self.caller.actor)
         return Response(status=204)
 
     @operation(

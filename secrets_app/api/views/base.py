@@ -10,7 +10,6 @@ from rest_framework.viewsets import ViewSet
 
 from secrets_app.api.authentication import (
     BearerAuthentication,
-    client_address,
     parse_uuid,
     parse_version_number,
     request_id,
@@ -26,6 +25,7 @@ from secrets_app.errors import NotFound
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.path import parse_path
 from secrets_app.services.access import Caller
+from secrets_app.services.addresses import client_address
 from secrets_app.services.idempotency import Answer, Once, claim_key
 
 

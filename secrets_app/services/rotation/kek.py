@@ -41,7 +41,7 @@ class Rotated:
     """What was done to one vault. `version`: of the KEK that was drawn, None when there was no need.
 
     `failed`: ids of what does not open and was left as it was: versions, retired KEKs, or the vault
-    itself when it has no active KEK that opens. `destroyed`: retired KEKs.
+    itself when it has no active KEK that opens. `destroyed`: retired KEKs. `is_whole`: not ended by `most`.
     """
 
     vault_id: UUID
@@ -49,6 +49,7 @@ class Rotated:
     moved: int = 0
     destroyed: int = 0
     failed: list[UUID] = field(default_factory=list)
+    is_whole: bool = True
 
 
 def plan_rotation(*, vault_id: UUID | None, older_than: timedelta | None) -> list[Plan]:
@@ -94,6 +95,7 @@ def rotate_vault(
     vault_id: UUID,
     older_than: timedelta | None,
     destroy_retired: bool = False,
+    most: int | None = None,
     actor: Actor,
     on_progress: Callable[[int], None],
 ) -> Rotated:
@@ -101,17 +103,18 @@ def rotate_vault(
 
     With `older_than` a new KEK is drawn only for one of that age; without, unless an earlier run was
     finished just now. With `destroy_retired`, KEKs that nothing has depended on for a day are
-    destroyed. `on_progress` is told how many values were moved with each batch.
+    destroyed. About `most` values are moved at once, for callers that somebody waits for. `on_progress`
+    is told how many values were moved with each batch.
 
     Raises ProviderError: then everything is as consistent as before, and another run goes on.
     """
     done = Rotated(vault_id)
     try:
-        _move_values(done, actor, on_progress)
+        _move_values(done, most, actor, on_progress)
         key = active_vault_key(vault_id=vault_id)
         if _is_due(key, older_than) if older_than is not None else not done.moved:
             done.version = _draw_next(key, actor)
-            _move_values(done, actor, on_progress)
+            _move_values(done, most, actor, on_progress)
     except ProviderError:
         raise
     except CryptoError:
@@ -146,11 +149,16 @@ def _draw_next(current: VaultKey, actor: Actor) -> int | None:
     return key.version
 
 
-def _move_values(done: Rotated, actor: Actor, on_progress: Callable[[int], None]) -> None:
+def _move_values(
+    done: Rotated, most: int | None, actor: Actor, on_progress: Callable[[int], None]
+) -> None:
     """Move every value of the vault that lies under a retired KEK under the active one."""
     retired = VaultKey.objects.filter(vault_id=done.vault_id, state=VaultKey.State.RETIRED)
     for old in retired.order_by("version"):
         for batch in in_batches(_sealed_under(old)):
+            if most is not None and done.moved >= most:
+                done.is_whole = False
+                return
             new = active_vault_key(vault_id=done.vault_id)
             ring = keyring()
             # Asked for before the transaction, so that no lock is held while a provider answers.

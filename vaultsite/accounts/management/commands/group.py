@@ -1,7 +1,9 @@
 """Make a group, change who is in it and what its members may do in the admin and the audit log:
 
     group payments --add dora@example.com
-    group auditors --add eve@example.com --grant secrets_app.view_auditevent
+    group operators --role operator --add dora@example.com
+    group auditors --role auditor --add eve@example.com
+    group payments --grant secrets_app.view_auditevent
 
 A policy for the group concerns its members from their next request on."""
 
@@ -15,6 +17,7 @@ from django.db import transaction
 
 from secrets_app.services.audit import OPERATOR, SUCCESS, Resource, record
 from secrets_app.services.principals import principal_for_user
+from secrets_app.services.roles import ROLES, permissions_of
 from vaultsite.accounts.models import User
 
 
@@ -25,6 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("name")
         parser.add_argument("--add", action="append", default=[], metavar="EMAIL")
         parser.add_argument("--remove", action="append", default=[], metavar="EMAIL")
+        parser.add_argument("--role", choices=ROLES, help="grant all that the role may do")
         parser.add_argument("--grant", action="append", default=[], metavar="PERMISSION")
         parser.add_argument("--withdraw", action="append", default=[], metavar="PERMISSION")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -45,6 +49,9 @@ class Command(BaseCommand):
                 user = _person(email)
                 user.groups.remove(group)
                 _record("group.remove", user, group)
+            if options["role"]:
+                group.permissions.add(*permissions_of(role=options["role"]))
+                _record("group.grant", None, group, role=options["role"])
             for permission in options["grant"]:
                 group.permissions.add(_permission(permission))
                 _record("group.grant", None, group, permission=permission)

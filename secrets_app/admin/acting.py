@@ -1,0 +1,66 @@
+"""Actions: look again at what was chosen, then call a service for each row, as the person signed in."""
+
+from collections.abc import Callable
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+from django.contrib import messages
+from django.contrib.admin import helpers
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from secrets_app.admin.read_only import ReadOnlyAdmin
+from secrets_app.errors import SecretsAppError
+from secrets_app.services.addresses import client_address
+from secrets_app.services.audit import Actor
+from secrets_app.services.principals import principal_for_user
+
+# More at once would take longer than anybody waits.
+_MOST_ROWS = 100
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """The principal of who is signed in."""
+    # The admin lets nobody in who is not.
+    principal = principal_for_user(cast(AbstractBaseUser, request.user))
+    request_id = getattr(request, "request_id", None) or uuid4()
+    return Actor(principal.id, principal.kind, client_address(request), request_id)
+
+
+def confirm_and_act(
+    admin: ReadOnlyAdmin,
+    request: HttpRequest,
+    rows: QuerySet[Any],
+    *,
+    question: str,
+    act: Callable[[UUID, Actor], str],
+) -> HttpResponse | None:
+    """Ask the question with the rows below it; once that is confirmed, call `act` for each row, in its
+    own transaction, and tell what it answered or why it was refused."""
+    chosen = list(rows[: _MOST_ROWS + 1])
+    if len(chosen) > _MOST_ROWS:
+        admin.message_user(request, f"Choose at most {_MOST_ROWS} rows.", messages.ERROR)
+        return None
+    if "confirmed" not in request.POST:
+        return TemplateResponse(
+            request,
+            "admin/secrets_app/confirm_action.html",
+            {
+                **admin.admin_site.each_context(request),
+                "title": question,
+                "opts": admin.opts,
+                "rows": chosen,
+                "action": request.POST.get("action"),
+                "checkbox": helpers.ACTION_CHECKBOX_NAME,
+                "media": admin.media,
+            },
+        )
+    actor = actor_of(request)
+    for row in chosen:
+        try:
+            admin.message_user(request, f"{row}: {act(row.pk, actor)}", messages.SUCCESS)
+        except SecretsAppError as error:
+            admin.message_user(request, f"{row}: {error.detail}", messages.ERROR)
+    return None

@@ -1,0 +1,21 @@
+"""Answers kept for requests that carried an Idempotency-Key."""
+
+from django.contrib import admin
+
+from secrets_app.admin.filters import ByPrincipal
+from secrets_app.admin.read_only import ReadOnlyAdmin, related
+from secrets_app.models import IdempotencyKey
+
+
+@admin.register(IdempotencyKey)
+class IdempotencyKeyAdmin(ReadOnlyAdmin):
+    list_display = ("id", "principal_link", "status", "created_at")
+    list_filter = (ByPrincipal,)
+    list_select_related = ("principal",)
+    search_fields = ("id", "principal__name")
+    date_hierarchy = "created_at"
+    ordering = ("-id",)
+    sortable_by = ()
+    fields = ("id", "principal_link", "status", "created_at", "claimed_at")
+    readonly_fields = ("principal_link",)
+    principal_link = related("principal", "name")

@@ -1,0 +1,92 @@
+"""What all admins of the app are: read-only, fast with many rows, and tied together by links."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
+from django.utils.module_loading import import_string
+from django.utils.safestring import SafeString
+
+from secrets_app.admin.calendar import Calendar
+from secrets_app.conf import app_settings
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    # Django's own, or that of the project's theme.
+    ModelAdmin = import_string(app_settings.ADMIN_BASE)
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts no further than anybody leafs: counting millions would take longer than showing them."""
+
+    MOST = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        if not isinstance(self.object_list, QuerySet):
+            return super().count
+        # Columns that are only shown need not be computed for it.
+        return self.object_list.order_by().values("pk")[: self.MOST].count()
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Changes go through services, which judge, seal and leave an event; a form would not."""
+
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = BoundedPaginator
+    list_per_page = 50
+    list_max_show_all = 0
+    # `see_also` leads on to these, by the column that refers to the row.
+    related_lists: tuple[tuple[str, str, str], ...] = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return Calendar(self.model).order_by(*self.get_ordering(request))
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def link(self, row: Model, text: str) -> SafeString:
+        """A link to a row's own page."""
+        name = f"{self.admin_site.name}:{row._meta.app_label}_{row._meta.model_name}_change"
+        return format_html('<a href="{}">{}</a>', reverse(name, args=[row.pk]), text)
+
+    def link_to_list(self, model_name: str, text: str, **query: Any) -> SafeString:
+        """A link to a list of the app, filtered."""
+        url = reverse(f"{self.admin_site.name}:secrets_app_{model_name}_changelist")
+        return format_html('<a href="{}?{}">{}</a>', url, urlencode(query), text)
+
+    @admin.display(description="see also")
+    def see_also(self, row: Model) -> SafeString:
+        links = (
+            (self.link_to_list(model, text, **{column: row.pk}),)
+            for text, model, column in self.related_lists
+        )
+        return format_html_join(" · ", "{}", links)
+
+
+def related(field: str, show: str = "", label: str = "") -> Callable[..., Any]:
+    """A column that links to the row that a foreign key refers to, by its attribute `show`."""
+
+    @admin.display(description=label or field.replace("_", " "))
+    def column(self: ReadOnlyAdmin, row: Any) -> SafeString | None:
+        other = getattr(row, field)
+        if other is None:
+            return None
+        return self.link(other, str(getattr(other, show) if show else other) or str(other.pk))
+
+    return column

@@ -1,0 +1,28 @@
+"""What people may do in the admin: roles, as sets of Django's permissions. Nobody there sees a value."""
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Q, QuerySet
+
+# The actions of the admin, each with a permission of its own.
+ACTIONS = (
+    "disable_secretversion",
+    "revoke_apikey",
+    "deactivate_agent",
+    "end_tokens_principal",
+    "rotate_vault",
+)
+# An auditor sees all metadata and the audit log; an operator may act besides.
+ROLES = ("auditor", "operator")
+
+
+def permissions_of(*, role: str) -> QuerySet[Permission]:
+    """The permissions of one of `ROLES`."""
+    own = Q(content_type__app_label="secrets_app")
+    wanted = own & Q(codename__startswith="view_")
+    for model in (get_user_model(), Group):
+        label, name = model._meta.app_label, model._meta.model_name
+        wanted |= Q(content_type__app_label=label, codename=f"view_{name}")
+    if role == "operator":
+        wanted |= own & Q(codename__in=ACTIONS)
+    return Permission.objects.filter(wanted)
