@@ -18,6 +18,7 @@ SecretsAppError
 │   └── InvalidConditions
 ├── TooLarge                    a body or value beyond its bound
 ├── SourceError                 what secrets are imported from cannot be read
+├── BackupError                 no backup could be written
 └── CryptoError                 sealing or opening failed
     ├── EnvelopeError           the stored bytes are not an envelope
     ├── OpenError               authentication failed: wrong key, wrong context or altered bytes
@@ -150,6 +151,10 @@ class TooLarge(SecretsAppError):
 
 class SourceError(SecretsAppError):
     detail = "What secrets are imported from cannot be read."
+
+
+class BackupError(SecretsAppError):
+    detail = "No backup could be written."
 
 
 class CryptoError(SecretsAppError):

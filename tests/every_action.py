@@ -235,6 +235,7 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
+    "backup": Command(lambda w: run("backup", w.folder / "backup")),
     "create_agent": Command(lambda w: run("create_agent", "alice@example.com", "bot")),
     "create_api_key": Command(lambda w: run("create_api_key", "alice@example.com")),
     "create_root_key": Command(lambda w: run("create_root_key", f"file:{w.folder}/root.key")),

@@ -46,6 +46,9 @@ class Load:
         assert not self._failures, self._failures[:5]
         assert self.writes > len(self._threads) * 2, "there was hardly any load"
 
+    def is_alive(self) -> bool:
+        return not self._failures
+
     def _join(self) -> None:
         self._stopping.set()
         for thread in self._threads:

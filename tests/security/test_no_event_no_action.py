@@ -1,6 +1,8 @@
 """Every action leaves an event, and what cannot leave one does not happen. Routes and commands are read
 from the code, so that a new one has to be added here."""
 
+import os
+
 import pytest
 from django.contrib.admin.sites import site
 from django.core.management import get_commands
@@ -18,12 +20,14 @@ from tests.every_action import (
     make_world,
     stored,
 )
+from tests.postgresql import BIN
 
 APPS = ("secrets_app", "vaultsite.accounts")
 
 
 @pytest.fixture
 def world(alice, bob, tmp_path, settings, monkeypatch):
+    monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")  # of `backup`
     monkeypatch.setenv("VAULTSITE_PASSWORD", "correct horse battery staple")  # of `create_user`
     return make_world(alice, bob, tmp_path)
 
