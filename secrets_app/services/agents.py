@@ -1,19 +1,22 @@
 """Agents: registered, looked after and deactivated by a person."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from secrets_app.errors import Forbidden, NotFound
+from secrets_app.errors import Forbidden
 from secrets_app.models import Agent, ApiKey, Principal
 from secrets_app.services.access import Caller, deny
 from secrets_app.services.api_keys import create_api_key
 from secrets_app.services.audit import SUCCESS, Actor, Resource, record
+from secrets_app.services.refusal import refuse_as_unknown
 
 DEFAULT_TTL_S, MIN_TTL_S, MAX_TTL_S = 3600, 60, 86_400
 
@@ -63,10 +66,10 @@ def list_agents(*, caller: Caller) -> QuerySet[Agent]:
 
 
 def get_agent(*, caller: Caller, agent_id: UUID) -> Agent:
-    """An agent of the caller's, or the caller itself. Raises NotFound."""
+    """An agent of the caller's, or the caller itself. Raises NotFound, with an event."""
     agent = _agents().filter(pk=agent_id).first()
     if agent is None or caller.id not in (agent.owner_id, agent.pk):
-        raise NotFound("There is no such agent.")
+        _refuse("agent.read", agent_id, caller.actor)
     return agent
 
 
@@ -80,8 +83,7 @@ def get_own_agent(*, caller: Caller) -> Agent:
 
 def update_agent(*, caller: Caller, agent_id: UUID, changes: dict[str, Any]) -> Agent:
     """Change an agent of the caller's, from its next request on. Raises NotFound."""
-    with transaction.atomic():
-        agent = _locked(agent_id, caller.id)
+    with _changing("agent.update", agent_id, caller.id, caller.actor) as agent:
         for name in ("name", "expires_at"):
             if name in changes:
                 setattr(agent.principal, name, changes[name])
@@ -104,8 +106,7 @@ def deactivate_agent(*, agent_id: UUID, owner_id: UUID | None, actor: Actor) -> 
 
     `owner_id` None is for operators: anybody's agent. Raises NotFound.
     """
-    with transaction.atomic():
-        agent = _locked(agent_id, owner_id)
+    with _changing("agent.deactivate", agent_id, owner_id, actor) as agent:
         agent.principal.is_active = False
         agent.principal.token_generation += 1
         agent.principal.save()
@@ -118,8 +119,7 @@ def rotate_agent_key(*, caller: Caller, agent_id: UUID) -> tuple[Agent, str]:
 
     The key's text cannot be had again.
     """
-    with transaction.atomic():
-        agent = _locked(agent_id, caller.id)
+    with _changing("agent.rotate_key", agent_id, caller.id, caller.actor) as agent:
         _revoke_keys(agent)
         _, raw = create_api_key(principal=agent.principal, name="agent", actor=caller.actor)
         record("agent.rotate_key", SUCCESS, actor=caller.actor, resource=_resource(agent))
@@ -130,12 +130,21 @@ def _agents() -> QuerySet[Agent]:
     return Agent.objects.select_related("principal", "owner")
 
 
-def _locked(agent_id: UUID, owner_id: UUID | None) -> Agent:
-    agents = _agents().select_for_update(of=("self", "principal")).filter(pk=agent_id)
-    agent = (agents if owner_id is None else agents.filter(owner_id=owner_id)).first()
+@contextmanager
+def _changing(action: str, agent_id: UUID, owner_id: UUID | None, actor: Actor) -> Iterator[Agent]:
+    """A transaction with a locked agent, of one owner or of anybody. Raises NotFound, with an event."""
+    with transaction.atomic():
+        agents = _agents().select_for_update(of=("self", "principal")).filter(pk=agent_id)
+        agent = (agents if owner_id is None else agents.filter(owner_id=owner_id)).first()
+        if agent is not None:
+            yield agent
     if agent is None:
-        raise NotFound("There is no such agent.")
-    return agent
+        _refuse(action, agent_id, actor)
+
+
+def _refuse(action: str, agent_id: UUID, actor: Actor) -> NoReturn:
+    resource = Resource("agent", agent_id)
+    refuse_as_unknown(action, actor=actor, resource=resource, detail="There is no such agent.")
 
 
 def _revoke_keys(agent: Agent) -> None:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from secrets_app.errors import InvalidInput, NotFound
 from secrets_app.models import ApiKey, Principal
 from secrets_app.services.audit import SUCCESS, Actor, Resource, record
+from secrets_app.services.refusal import refuse_as_unknown
 
 USER_KEY_PREFIX = "1ck_"
 AGENT_KEY_PREFIX = "ocv_"
@@ -55,15 +56,19 @@ def list_api_keys(*, principal_id: UUID) -> QuerySet[ApiKey]:
 def revoke_api_key(*, key_id: UUID, principal_id: UUID | None, actor: Actor) -> None:
     """End a key and the tokens made with it, from the next request on.
 
-    `principal_id` None is for operators: anybody's key. Raises NotFound.
+    `principal_id` None is for operators: anybody's key. Raises NotFound; for somebody else's with an event.
     """
-    keys = ApiKey.objects.filter(pk=key_id, revoked_at__isnull=True)
+    keys = ApiKey.objects.filter(pk=key_id)
     if principal_id is not None:
         keys = keys.filter(principal_id=principal_id)
+    resource, detail = Resource("api_key", key_id), "There is no such key."
     with transaction.atomic():
-        if not keys.update(revoked_at=timezone.now()):
-            raise NotFound("There is no such key.")
-        record("key.revoke", SUCCESS, actor=actor, resource=Resource("api_key", key_id))
+        if keys.filter(revoked_at__isnull=True).update(revoked_at=timezone.now()):
+            record("key.revoke", SUCCESS, actor=actor, resource=resource)
+            return
+    if principal_id is None or keys.exists():
+        raise NotFound(detail)
+    refuse_as_unknown("key.revoke", actor=actor, resource=resource, detail=detail)
 
 
 def note_use(*, key_id: UUID, last_used_at: datetime | None) -> None:

@@ -2,6 +2,8 @@
 from the code, so that a new one has to be added here."""
 
 import os
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from django.contrib.admin.sites import site
@@ -74,6 +76,41 @@ def test_every_route_leaves_an_event(route, world):
     # All fields are filled in, whatever the way.
     assert all(event.actor_id and event.ip_address and event.request_id for event in new)
     assert all(len(bytes(event.mac)) == 32 for event in new)
+
+
+# What names something of Alice's. The last one explains to anybody why they may do nothing.
+OF_ALICE = [
+    route
+    for route in ROUTES
+    if ("vault_id" in route[1] or "item_id" in route[1]) and not route[1].endswith("/access")
+]
+
+
+@pytest.mark.parametrize("route", OF_ALICE, ids=" ".join)
+def test_every_refusal_of_a_stranger_leaves_an_event_with_its_reason(route, world, charlie):
+    before = events()
+    answer = ROUTES[route](replace(world, alice=charlie))
+    assert answer.status_code in (403, 404)
+    (event,) = AuditEvent.objects.order_by("-id")[: events() - before]
+    assert (event.outcome, event.actor_id) == ("denied", charlie.principal.pk)
+    assert event.details["reason"]
+    assert event.ip_address
+    assert event.request_id
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_strangers_look_at_an_agent_leaves_the_same_event_whether_there_is_one(
+    exists, world, charlie
+):
+    agent_id = world.agent_id if exists else str(uuid4())
+    assert charlie.api.get(f"/v1/agents/{agent_id}").status_code == 404
+    event = AuditEvent.objects.latest("id")
+    assert (event.action, event.outcome, event.details) == (
+        "agent.read",
+        "denied",
+        {"reason": "not_the_owner"},
+    )
+    assert str(event.resource_id) == agent_id
 
 
 @pytest.mark.parametrize("name", COMMANDS)
