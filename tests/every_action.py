@@ -240,6 +240,7 @@ COMMANDS: dict[str, Command] = {
     "create_api_key": Command(lambda w: run("create_api_key", "alice@example.com")),
     "create_root_key": Command(lambda w: run("create_root_key", f"file:{w.folder}/root.key")),
     "create_user": Command(lambda w: run("create_user", "new@example.com")),
+    "doctor": Command(lambda w: run("doctor")),
     "export_audit": Command(
         lambda w: run("export_audit", "--output", w.folder / "out"), lambda w: seal_events()
     ),

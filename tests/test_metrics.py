@@ -157,7 +157,7 @@ class AwayProvider:
     def __init__(self, url, *, timeout_s):
         pass
 
-    def wrap(self, key, context):
+    def wrap(self, *_):
         raise ProviderUnavailable
 
     unwrap = check_health = wrap
