@@ -10,6 +10,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from secrets_app.models import AuditEvent, AuditSeal
@@ -238,6 +239,30 @@ def test_services_go_on_until_they_are_stopped(home, tmp_path):
     end(shipper, signal.SIGINT)
     lines = lines_of(file.read_bytes())
     assert any(line.get("event", {}).get("action") == "vault.create" for line in lines)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_is_away_for_a_moment_does_not_end_a_shipper(log, tmp_path, capsys):
+    file, failures = tmp_path / "shipped.jsonl", [1, 2]
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+
+    def away(execute, sql, params, many, context):
+        if failures:
+            failures.pop()
+            raise OperationalError("the database is away")
+        if sql.startswith("UPDATE"):  # the seals are marked: it has written them
+            os.kill(os.getpid(), signal.SIGTERM)
+        return execute(sql, params, many, context)
+
+    try:
+        with connection.execute_wrapper(away):
+            run("export_audit", "--follow", "--every", "0.1", "--output", file)
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+    assert not failures
+    assert capsys.readouterr().err.count("OperationalError") == 2
+    assert len(lines_of(file.read_bytes())) == 15
 
 
 @pytest.mark.only_on("sqlite")

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connection
 
+from secrets_app.errors import CryptoError
 from secrets_app.management.times import instant
 from secrets_app.services.audit import OPERATOR
 from secrets_app.services.audit.export import Exported, Selection, export_events
@@ -49,15 +51,24 @@ class Command(BaseCommand):
             until=options["until"] and instant(options["until"]),
             only_new=options["new"] or options["follow"],
         )
-        stop = threading.Event()
-        if options["follow"]:
-            for each in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(each, lambda *_: stop.set())
-        done = self._export(selection, options)
-        while options["follow"] and not stop.wait(options["every"]):
-            self._export(selection, options)
         if not options["follow"]:
+            done = self._export(selection, options)
             self.stderr.write(f"{done.events} events of {done.seals} seals written")
+            return
+        stop = threading.Event()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, lambda *_: stop.set())
+        while not stop.is_set():
+            self._try_export(selection, options)
+            stop.wait(options["every"])
+
+    def _try_export(self, selection: Selection, options: dict[str, Any]) -> None:
+        """What may pass does not end the service; what was not marked is written again."""
+        try:
+            self._export(selection, options)
+        except (DatabaseError, CryptoError) as error:
+            self.stderr.write(f"{type(error).__name__}: {error}".strip())
+            connection.close()
 
     def _export(self, selection: Selection, options: dict[str, Any]) -> Exported:
         output = _Output(options["output"], compress=options["gzip"])
