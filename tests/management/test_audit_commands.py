@@ -179,6 +179,7 @@ def test_pruning(log, tmp_path):
     assert run_json("prune_audit", "--before", tomorrow) == {
         "seals": 0,
         "events": 0,
+        "altered": [],
         "not_exported": 3,
     }
     assert "3 older seals stay" in run("prune_audit", "--before", tomorrow)
@@ -188,7 +189,13 @@ def test_pruning(log, tmp_path):
         "prune_audit", "--before", tomorrow, "--dry-run"
     )
     assert AuditEvent.objects.count() == before
-    assert "12 events of 3 seals removed" in run("prune_audit", "--before", tomorrow)
+    victim = AuditEvent.objects.filter(seal_number=2).first()
+    AuditEvent.objects.filter(pk=victim.pk).update(action="edited")
+    with pytest.raises(CommandError, match=r"1 seals \(2\).*verify_audit") as caught:
+        run("prune_audit", "--before", tomorrow)
+    assert caught.value.returncode == 1
+    AuditEvent.objects.filter(pk=victim.pk).update(action=victim.action)
+    assert "4 events of 1 seals removed" in run("prune_audit", "--before", tomorrow)
     assert "the events of 3 pruned" in run("verify_audit")
     with pytest.raises(CommandError, match="A time is"):
         run("prune_audit", "--before", "soon")

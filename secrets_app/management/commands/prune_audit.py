@@ -3,15 +3,16 @@ what remains can still be verified."""
 
 import json
 from argparse import ArgumentParser
+from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from secrets_app.management.keys import key_errors
+from secrets_app.management.keys import FOUND, key_errors
 from secrets_app.management.progress import progress
 from secrets_app.management.times import instant
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.audit.prune import count_prunable, prune_events
+from secrets_app.services.audit.prune import Pruned, count_prunable, prune_events
 
 
 class Command(BaseCommand):
@@ -27,20 +28,26 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         before = instant(options["before"])
         plan = count_prunable(before=before)
-        seals, events = plan.seals, plan.events
+        done = Pruned(plan.seals, plan.events)
         if not options["dry_run"]:
             with (
                 key_errors(advice="Run it again to go on."),
                 progress("seals", total=plan.seals, quiet=options["json"]) as advance,
             ):
-                seals, events = prune_events(before=before, actor=OPERATOR, on_progress=advance)
+                done = prune_events(before=before, actor=OPERATOR, on_progress=advance)
         if options["json"]:
-            told = {"seals": seals, "events": events, "not_exported": plan.not_exported}
-            self.stdout.write(json.dumps(told))
+            self.stdout.write(json.dumps(asdict(done) | {"not_exported": plan.not_exported}))
         else:
             what = "would be removed" if options["dry_run"] else "removed"
-            self.stdout.write(f"{events} events of {seals} seals {what}")
+            self.stdout.write(f"{done.events} events of {done.seals} seals {what}")
             if plan.not_exported:
                 self.stdout.write(
                     f"{plan.not_exported} older seals stay: they were not exported (export_audit)"
                 )
+        if done.altered:
+            numbers = ", ".join(map(str, done.altered[:20]))
+            raise CommandError(
+                f"The events of {len(done.altered)} seals ({numbers}) are not those that were sealed."
+                " They stay: run verify_audit.",
+                returncode=FOUND,
+            )

@@ -1,16 +1,18 @@
 """Retention: events of old seals are removed, the seals stay, so that what remains still verifies."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from secrets_app.crypto.audit_key import AuditKey
 from secrets_app.models import AuditEvent, AuditSeal
 from secrets_app.services.audit.content import content_of_pruning, encode
 from secrets_app.services.audit.record import SUCCESS, Actor, Resource, record
+from secrets_app.services.audit.verify import seal_fits
 from secrets_app.services.rotation.audit_keys import opened_audit_keys
 
 
@@ -33,34 +35,51 @@ def count_prunable(*, before: datetime) -> Prunable:
     )
 
 
-def prune_events(
-    *, before: datetime, actor: Actor, on_progress: Callable[[int], None]
-) -> tuple[int, int]:
-    """Remove the events of exported seals that are all older than `before`; returns how many seals
-    and events. Each seal in a transaction of its own, with an event. Raises ProviderError."""
+@dataclass(slots=True)
+class Pruned:
+    """`altered`: numbers of seals that stay, since their events are not those that were sealed."""
+
+    seals: int = 0
+    events: int = 0
+    altered: list[int] = field(default_factory=list)
+
+
+def prune_events(*, before: datetime, actor: Actor, on_progress: Callable[[int], None]) -> Pruned:
+    """Remove the events of exported seals that are all older than `before`.
+
+    Each seal in a transaction of its own, with an event. What was tampered with is left for verify_audit
+    to name: its traces must not be removed under a signature. Raises ProviderError.
+    """
     keys, _ = opened_audit_keys()
-    seals = events = 0
+    done = Pruned()
     for seal in _old(before).filter(exported_at__isnull=False).order_by("number"):
-        with transaction.atomic():
-            seal.pruned_at = timezone.now()
-            signature = keys[seal.key_number].sign(encode(content_of_pruning(seal)))
-            is_mine = AuditSeal.objects.filter(number=seal.number, pruned_at__isnull=True).update(
-                pruned_at=seal.pruned_at, prune_signature=signature
-            )
-            if not is_mine:
-                continue  # another run has just done it
-            removed, _ = AuditEvent.objects.filter(seal_number=seal.number).delete()
-            record(
-                "audit.prune",
-                SUCCESS,
-                actor=actor,
-                resource=Resource("audit_log"),
-                details={"seal": seal.number, "events": removed},
-            )
-        seals += 1
-        events += removed
+        if seal_fits(seal, keys):
+            _prune(seal, keys[seal.key_number], actor, done)
+        else:
+            done.altered.append(seal.number)
         on_progress(1)
-    return seals, events
+    return done
+
+
+def _prune(seal: AuditSeal, key: AuditKey, actor: Actor, done: Pruned) -> None:
+    with transaction.atomic():
+        seal.pruned_at = timezone.now()
+        signature = key.sign(encode(content_of_pruning(seal)))
+        is_mine = AuditSeal.objects.filter(number=seal.number, pruned_at__isnull=True).update(
+            pruned_at=seal.pruned_at, prune_signature=signature
+        )
+        if not is_mine:
+            return  # another run has just done it
+        removed, _ = AuditEvent.objects.filter(seal_number=seal.number).delete()
+        record(
+            "audit.prune",
+            SUCCESS,
+            actor=actor,
+            resource=Resource("audit_log"),
+            details={"seal": seal.number, "events": removed},
+        )
+    done.seals += 1
+    done.events += removed
 
 
 def _old(before: datetime) -> QuerySet[AuditSeal]:

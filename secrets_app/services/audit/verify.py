@@ -99,6 +99,12 @@ def verify_audit(
     return report
 
 
+def seal_fits(seal: AuditSeal, keys: dict[int, AuditKey]) -> bool:
+    """Whether a seal is signed and its events are those that it sealed."""
+    findings = _check_events(seal, keys, Report(), lambda _: None)
+    return _signer_of(seal, keys) is not None and not any(findings)
+
+
 def note_verification(report: Report, *, actor: Actor) -> None:
     """Leave the event of a verification. Apart, since an altered log is to be told of even when its key is
     gone, without which no event can be written. Raises CryptoError then."""
@@ -172,15 +178,22 @@ def _problem_of_seal(
     number = previous.number + 1 if previous else 1
     if seal.number != number:
         return Finding("seal", str(number), "is missing")
-    key = keys.get(seal.key_number)
-    content = encode(content_of_seal(seal))
-    if key is None or not is_signed(content, bytes(seal.signature), key.public_key):
+    key = _signer_of(seal, keys)
+    if key is None:
         return Finding("seal", str(number), "has a signature that does not fit: it was edited")
     if bytes(seal.previous) != (seal_hash(previous) if previous else NOTHING_BEFORE):
         return Finding("seal", str(number), "does not follow the seal before it")
     if seal.pruned_at is not None and not _is_pruning_signed(seal, key):
         return Finding("seal", str(number), "is marked as pruned, but not by prune_audit")
     return None
+
+
+def _signer_of(seal: AuditSeal, keys: dict[int, AuditKey]) -> AuditKey | None:
+    """The key that signed it, None when its signature does not fit."""
+    key = keys.get(seal.key_number)
+    content = encode(content_of_seal(seal))
+    fits = key is not None and is_signed(content, bytes(seal.signature), key.public_key)
+    return key if fits else None
 
 
 def _is_pruning_signed(seal: AuditSeal, key: AuditKey) -> bool:

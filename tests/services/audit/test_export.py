@@ -24,7 +24,9 @@ def export(flush=lambda: None, **selection):
 
 
 def prune(before):
-    return prune_events(before=before, actor=OPERATOR, on_progress=lambda _: None)
+    done = prune_events(before=before, actor=OPERATOR, on_progress=lambda _: None)
+    assert done.altered == []
+    return done.seals, done.events
 
 
 def end_of(seal):
@@ -120,6 +122,23 @@ def test_pruning_leaves_an_event_for_each_seal(log):
         {"seal": 1, "events": 4},
         {"seal": 2, "events": 4},
     ]
+
+
+@pytest.mark.parametrize("tamper", ["edit", "delete", "seal"])
+def test_pruning_does_not_remove_the_traces_of_tampering(log, tamper):
+    export()
+    victim = AuditEvent.objects.filter(seal_number=2).order_by("id")[1]
+    row = AuditEvent.objects.filter(pk=victim.pk)
+    if tamper == "edit":
+        row.update(action="edited")
+    elif tamper == "delete":
+        row.delete()
+    else:
+        AuditSeal.objects.filter(number=2).update(total=99)
+    done = prune_events(before=end_of(3), actor=OPERATOR, on_progress=lambda _: None)
+    assert (done.seals, done.altered) == (2, [2])
+    assert AuditEvent.objects.filter(seal_number=2).exists()
+    assert not verify_audit().is_valid
 
 
 def test_whoever_deletes_and_marks_as_pruned_is_found(log):
