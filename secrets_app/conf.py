@@ -198,7 +198,7 @@ class AppSettings:
             raise ConfigurationError(f"{name} must be text such as 100/minute.")
         try:
             if value:
-                parse(value)
+                _parse_rate(value)
         except ValueError:
             raise ConfigurationError(f"{name} must be a rate such as 100/minute.") from None
         return value
@@ -211,5 +211,6 @@ class AppSettings:
 
 
 _network = lru_cache(ip_network)
+_parse_rate = lru_cache(parse)
 
 app_settings = AppSettings()

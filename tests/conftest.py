@@ -1,11 +1,14 @@
 import _ssl
 import ctypes
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from secrets_app.models import Vault
 from tests import cast
@@ -80,6 +83,23 @@ def log(db: Any) -> None:
         cast.write_events(4)
         seal_events()
     cast.write_events(3)
+
+
+@pytest.fixture
+def unwritable_log() -> Callable[[], AbstractContextManager[None]]:
+    """While it lasts, no event can be written: `with unwritable_log(): …`."""
+
+    @contextmanager
+    def while_it_lasts() -> Iterator[None]:
+        def fail(*_: Any) -> None:
+            raise OperationalError("the audit table is not writable")
+
+        module = sys.modules["secrets_app.services.audit.record"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "_rows", fail)
+            yield
+
+    return while_it_lasts
 
 
 @pytest.fixture

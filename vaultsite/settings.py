@@ -89,11 +89,11 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "vaultsite.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "vaultsite.middleware.AuthenticationMiddleware",
+    "vaultsite.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -172,8 +172,11 @@ def _database(config: dict[str, Any]) -> dict[str, Any]:
             timeout=20,
         )
     elif config["ENGINE"].endswith("postgresql"):
+        config["ENGINE"] = "vaultsite.postgresql"
         config["CONN_MAX_AGE"] = _whole("CONN_MAX_AGE", 600)
         config["CONN_HEALTH_CHECKS"] = True
+        # Statements are parsed and planned once for each connection, not each time.
+        config.setdefault("OPTIONS", {}).update(server_side_binding=True, prepare_threshold=2)
     else:
         raise ImproperlyConfigured("DATABASE_URL must name PostgreSQL or SQLite.")
     return config

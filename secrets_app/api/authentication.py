@@ -1,6 +1,7 @@
 """`Authorization: Bearer <JWT or personal API key>` → a Caller as `request.user`."""
 
 import re
+from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,6 +10,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from secrets_app.errors import InvalidInput, Unauthenticated
+from secrets_app.models.request import Sought
+from secrets_app.policy.path import parse_path
 from secrets_app.services.access import Caller, identify
 from secrets_app.services.addresses import client_address
 from secrets_app.services.audit import Actor
@@ -19,7 +22,8 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class BearerAuthentication(BaseAuthentication):
-    """Brings the vault named in the URL along, so that a request is judged with one query."""
+    """Brings along the vault named in the URL and what the view seeks in it, so that a request is judged,
+    and read, with one query."""
 
     def authenticate(self, request: Request) -> tuple[Caller, None]:
         header = request.META.get("HTTP_AUTHORIZATION", "")
@@ -27,15 +31,19 @@ class BearerAuthentication(BaseAuthentication):
         credential = credential.strip()
         if scheme.lower() != "bearer" or not credential or not credential.isascii():
             raise Unauthenticated("no_credential")
-        try:
-            vault_id = parse_uuid(request.parser_context["kwargs"]["vault_id"])
-        except (KeyError, InvalidInput):
-            vault_id = None  # judged after authentication: 401 comes before 400
+        view, kwargs = request.parser_context["view"], request.parser_context["kwargs"]
+        vault_id = path = None
+        # Malformed ones are judged after authentication: 401 comes before 400.
+        with suppress(KeyError, InvalidInput):
+            vault_id = parse_uuid(kwargs["vault_id"])
+            path = parse_path(kwargs["path"])
         caller = identify(
             bearer=credential,
             vault_id=vault_id,
             address=client_address(request),
             request_id=request_id(request),
+            path=path,
+            sought=view.sought.get(view.action, Sought.NOTHING),
         )
         return caller, None
 

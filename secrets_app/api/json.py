@@ -9,6 +9,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
+from rest_framework.utils import encoders
 
 from secrets_app.conf import app_settings
 from secrets_app.errors import TooLarge
@@ -68,11 +69,24 @@ class AlwaysJSON(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
+_encode = json.JSONEncoder(
+    ensure_ascii=False,
+    allow_nan=False,
+    separators=(",", ":"),
+    default=encoders.JSONEncoder().default,
+).encode
+
+
 class CompactJSONRenderer(JSONRenderer):
     """JSON whatever the client accepts, indentation parameters included."""
 
-    def get_indent(self, accepted_media_type: str, renderer_context: Mapping[str, Any]) -> None:
-        return None
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        return b"" if data is None else _encode(data).encode()
 
 
 def max_body_bytes() -> int:

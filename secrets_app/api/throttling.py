@@ -10,6 +10,7 @@ from limits.errors import StorageError
 from limits.storage import storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
+from secrets_app.api.counting import InProcess
 from secrets_app.conf import app_settings
 from secrets_app.errors import TooManyRequests
 
@@ -34,6 +35,8 @@ def count_request(rate: str, *who: str) -> None:
 
 @lru_cache(maxsize=4)
 def _limiter(storage: str) -> FixedWindowRateLimiter:
+    if storage == "memory://":
+        return FixedWindowRateLimiter(InProcess())
     return FixedWindowRateLimiter(storage_from_string(storage, wrap_exceptions=True))
 
 

@@ -5,29 +5,35 @@ With it everything about a request comes with one query, however many policies t
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Aggregate, JSONField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Aggregate, OuterRef, Q, QuerySet, Subquery, TextField
 from django.db.models.functions import JSONObject
 
 from secrets_app.models.policy import Policy
 from secrets_app.models.principal import Principal
 from secrets_app.policy.decision import Rule
 
+_KEPT_CHARS = 64 * 1024
+
 
 class _JSONList(Aggregate):
+    """A JSON array as text: what was parsed before need not be parsed again."""
+
     function = "JSON_GROUP_ARRAY"
-    output_field = JSONField()
+    output_field = TextField()
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        return self.as_sql(compiler, connection, function="JSONB_AGG", **context)
+        template = "%(function)s(%(expressions)s)::text"
+        return self.as_sql(compiler, connection, function="JSON_AGG", template=template, **context)
 
 
-def rules_in(vault_id: UUID | None) -> Subquery:
+def rules_in(vault_id: Any) -> Subquery:
     """For a queryset of principals: their policies in a vault, their groups' included, as JSON."""
     concerned = Q(principal_id=OuterRef("pk"))
     if users_have_groups():
@@ -50,7 +56,7 @@ def rules_in(vault_id: UUID | None) -> Subquery:
         )
         .values("rules")
     )
-    return Subquery(rules, output_field=JSONField())
+    return Subquery(rules, output_field=TextField())
 
 
 def policies_of(principal_id: UUID) -> QuerySet[Policy]:
@@ -62,8 +68,14 @@ def policies_of(principal_id: UUID) -> QuerySet[Policy]:
     return Policy.objects.filter(concerned)
 
 
-def parse_rules(raw: list[dict[str, Any]] | None) -> tuple[Rule, ...]:
+def parse_rules(text: str | None) -> tuple[Rule, ...]:
     """The column of `rules_in` as rules of the policy package."""
+    if text is None:
+        return ()
+    return _parse_kept(text) if len(text) <= _KEPT_CHARS else _parse(text)
+
+
+def _parse(text: str) -> tuple[Rule, ...]:
     return tuple(
         Rule(
             policy_id=UUID(each["id"]),
@@ -73,8 +85,12 @@ def parse_rules(raw: list[dict[str, Any]] | None) -> tuple[Rule, ...]:
             conditions=_loads(each["conditions"]),
             expires_at=_instant(each["expires_at"]),
         )
-        for each in raw or ()
+        for each in json.loads(text)
     )
+
+
+# The same text says the same: nothing that was changed since is kept here.
+_parse_kept = lru_cache(maxsize=1024)(_parse)
 
 
 def _loads(text: str | None) -> object:

@@ -131,3 +131,10 @@ class SecretVersion(models.Model):
             type=self.type,
             kek=self.vault_key.wrapped_key(),
         )
+
+
+def versions_with_rows(vault_id: Any) -> models.QuerySet[SecretVersion]:
+    """Versions of a vault, along with all that is needed to open and to show them."""
+    return SecretVersion.objects.select_related("secret", "vault_key", "created_by").filter(
+        vault_id=vault_id, secret__vault_id=vault_id
+    )

@@ -1,7 +1,8 @@
 """Who is calling, and may they? The first of a request's two steps, in one database query.
 
 `identify` brings the state of the principal, its credential and the vault with the policies that
-concern the caller. Nothing of it is cached: what was revoked is refused on the next request.
+concern the caller, and for a read or write what lies at the path. Nothing of it is cached: what was
+revoked is refused on the next request.
 """
 
 from dataclasses import dataclass
@@ -10,21 +11,11 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import (
-    BooleanField,
-    Exists,
-    F,
-    FilteredRelation,
-    Q,
-    Subquery,
-    UUIDField,
-    Value,
-)
 from django.utils import timezone
 
 from secrets_app.errors import Forbidden, NotFound, Unauthenticated
-from secrets_app.models import Principal, RevokedToken, Vault
-from secrets_app.models.rules import parse_rules, rules_in
+from secrets_app.models.request import Place, Sought, find_by_api_key, find_by_token
+from secrets_app.models.rules import parse_rules
 from secrets_app.policy.decision import Decision, Effect, Permission, Rule, decide
 from secrets_app.services.api_keys import USER_KEY_PREFIX, digest_api_key, note_use
 from secrets_app.services.audit import DENIED, FAILURE, Actor, Resource, record
@@ -34,11 +25,12 @@ from secrets_app.tracing import span
 
 @dataclass(frozen=True, slots=True)
 class VaultAccess:
-    """A vault that exists, and what the caller has in it."""
+    """A vault that exists, and what the caller has in it; `place` where the request sought it."""
 
     id: UUID
     is_owner: bool
     rules: tuple[Rule, ...]
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +47,33 @@ class Caller:
     vault: VaultAccess | None
     is_authenticated = True
 
+    def place(self, vault_id: UUID, path: str) -> Place | None:
+        """What came along with the caller of this very path; it is for the service to judge."""
+        vault = self.vault
+        if vault is None or vault.id != vault_id or vault.place is None:
+            return None
+        return vault.place if vault.place.path == path else None
+
 
 def identify(
-    *, bearer: str, vault_id: UUID | None, address: str | None, request_id: UUID
+    *,
+    bearer: str,
+    vault_id: UUID | None,
+    address: str | None,
+    request_id: UUID,
+    path: str | None = None,
+    sought: Sought = Sought.NOTHING,
 ) -> Caller:
     """Tell who holds this token or personal API key.
 
+    With `path`, a valid one, what is `sought` there comes along in the same query. Nobody has been
+    judged by then: it is sealed, and stays within the services.
     Raises Unauthenticated, the same for every reason, with an audit event.
     """
     anonymous = Actor(None, "anonymous", address, request_id)
     try:
         with span("identify"):
-            return _identify(bearer, vault_id, anonymous)
+            return _identify(bearer, vault_id, path, sought, anonymous)
     except Unauthenticated as refusal:
         with transaction.atomic():
             details = {"method": "bearer", "reason": refusal.reason}
@@ -75,18 +82,27 @@ def identify(
         raise
 
 
-def _identify(bearer: str, vault_id: UUID | None, anonymous: Actor) -> Caller:
+def _identify(
+    bearer: str, vault_id: UUID | None, path: str | None, sought: Sought, anonymous: Actor
+) -> Caller:
     if bearer.startswith(USER_KEY_PREFIX):
         claims = None
-        who = Q(api_keys__digest=digest_api_key(bearer), kind=Principal.Kind.USER)
-        key_condition = Q(api_keys__digest=digest_api_key(bearer))
+        found = find_by_api_key(
+            digest=digest_api_key(bearer), vault_id=vault_id, path=path, sought=sought
+        )
     else:
         claims = read_token(bearer)
-        who = Q(pk=claims.principal_id)
-        key_condition = Q(api_keys__pk=claims.api_key_id)
-    row = _load(who, key_condition, claims, vault_id)
-    if row is None:
+        found = find_by_token(
+            principal_id=claims.principal_id,
+            api_key_id=claims.api_key_id,
+            jti=claims.jti,
+            vault_id=vault_id,
+            path=path,
+            sought=sought,
+        )
+    if found is None:
         raise Unauthenticated("unknown_principal")
+    row, place = found
     refusal = _refusal(row, claims, timezone.now())
     if refusal is not None:
         raise Unauthenticated(refusal, principal_id=row["pk"])
@@ -98,6 +114,7 @@ def _identify(bearer: str, vault_id: UUID | None, anonymous: Actor) -> Caller:
             vault_id,
             is_owner=row["vault_owner"] == row["pk"],
             rules=parse_rules(row["rules"]) if _may_enter(row, claims, vault_id) else (),
+            place=place,
         )
     actor = Actor(row["pk"], row["kind"], anonymous.address, anonymous.request_id)
     return Caller(id=row["pk"], kind=row["kind"], actor=actor, claims=claims, vault=vault)
@@ -175,43 +192,6 @@ def deny(caller: Caller, action: str, resource: Resource, details: dict[str, Any
     with transaction.atomic():
         record(action, DENIED, actor=caller.actor, resource=resource, details=details)
     raise Forbidden
-
-
-def _load(who: Q, key_condition: Q, claims: Claims | None, vault_id: UUID | None) -> Any:
-    revoked = (
-        Exists(RevokedToken.objects.filter(jti=claims.jti))
-        if claims
-        else Value(False, output_field=BooleanField())
-    )
-    vault_owner = Vault.objects.filter(Q(pk=vault_id), deleted_at__isnull=True).values("owner_id")
-    rows = (
-        Principal.objects.filter(who)
-        .annotate(
-            user_is_active=F("user__is_active"),
-            agent_vault_ids=F("agent__vault_ids"),
-            revoked=revoked,
-            vault_owner=Subquery(vault_owner, output_field=UUIDField()),
-            rules=rules_in(vault_id),
-            key=FilteredRelation("api_keys", condition=key_condition),
-        )
-        .values(
-            "pk",
-            "kind",
-            "is_active",
-            "expires_at",
-            "token_generation",
-            "user_is_active",
-            "agent_vault_ids",
-            "revoked",
-            "vault_owner",
-            "rules",
-            "key__id",
-            "key__revoked_at",
-            "key__expires_at",
-            "key__last_used_at",
-        )
-    )
-    return rows.first()
 
 
 def _refusal(row: dict[str, Any], claims: Claims | None, now: datetime) -> str | None:

@@ -1,4 +1,4 @@
-"""What every change and read of a secret has around it: a transaction, and an event when it fails."""
+"""What every change and read of a secret has around it: an event when it fails, and a transaction."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +16,17 @@ def attempt(
     action: str, *, caller: Caller, vault_id: UUID, path: str | None = None
 ) -> Iterator[None]:
     """A transaction. When an exception of ours ends it, that leaves an event in one of its own."""
+    with watched(action, caller=caller, vault_id=vault_id, path=path), transaction.atomic():
+        yield
+
+
+@contextmanager
+def watched(
+    action: str, *, caller: Caller, vault_id: UUID, path: str | None = None
+) -> Iterator[None]:
+    """As `attempt`, for what is one statement and so needs no transaction around it."""
     try:
-        with transaction.atomic():
-            yield
+        yield
     except SecretsAppError as error:
         reason = error.reason if isinstance(error, Unavailable) else type(error).__name__
         with transaction.atomic():

@@ -10,11 +10,12 @@ from django.utils import timezone
 
 from secrets_app.errors import CryptoError, Forbidden, NotFound, SecretsAppError, Unavailable
 from secrets_app.models import SecretVersion
+from secrets_app.models.secret import versions_with_rows
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.scope import scope_of
 from secrets_app.services.access import Caller, vault_of
 from secrets_app.services.audit import DENIED, FAILURE, SUCCESS, Event, Resource, record_all
-from secrets_app.services.lookup import NO_SECRET, check_available, versions_with_rows
+from secrets_app.services.lookup import NO_SECRET, check_available
 from secrets_app.services.reveal import Revealed, open_version
 
 MAX_ITEMS = 200

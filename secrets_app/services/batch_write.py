@@ -13,7 +13,7 @@ from secrets_app.policy.decision import Permission
 from secrets_app.policy.scope import scope_of
 from secrets_app.services.access import Caller, vault_of
 from secrets_app.services.attempt import attempt
-from secrets_app.services.audit import DENIED, SUCCESS, Event, Resource, record_all
+from secrets_app.services.audit import DENIED, Event, Resource, record_all
 from secrets_app.services.idempotency import Once
 from secrets_app.services.preconditions import Precondition
 from secrets_app.services.rotation.vault_keys import active_vault_key
@@ -23,6 +23,7 @@ from secrets_app.services.write import (
     destroy_oldest,
     lock_or_make,
     next_version,
+    written,
 )
 
 
@@ -77,7 +78,8 @@ def write_many(
             vault_key=vault_key,
             created_by_id=caller.id,
         )
-        record_all((_event(version) for version in versions), actor=caller.actor)
+        events = (written(version, "secret.write") for version in versions)
+        record_all(events, actor=caller.actor)
         if once is not None:
             once.complete(versions)
     return versions
@@ -105,9 +107,3 @@ def add_versions(
     if rows:
         destroy_oldest(rows)
     return versions
-
-
-def _event(version: SecretVersion) -> Event:
-    details = {"path": version.secret.path, "version": version.number, "type": version.type}
-    resource = Resource("secret", version.secret_id, version.vault_id)
-    return Event("secret.write", SUCCESS, resource, details)

@@ -10,11 +10,11 @@ from secrets_app.errors import NotFound
 from secrets_app.models import SecretVersion
 from secrets_app.services.access import Caller
 from secrets_app.services.attempt import attempt
-from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.audit import record_all
 from secrets_app.services.idempotency import Once
 from secrets_app.services.lookup import NO_SECRET, find_version, lock_secret
 from secrets_app.services.rotation.vault_keys import active_vault_key
-from secrets_app.services.write import NewVersion, add_version
+from secrets_app.services.write import NewVersion, add_version, written
 
 # Each character is drawn uniformly from the operating system's random source.
 CHARSETS = {
@@ -56,13 +56,7 @@ def rotate_secret(
             rotation_policy=current.rotation_policy,
         )
         version = add_version(secret, new, vault_key=vault_key, created_by_id=caller.id)
-        record(
-            "secret.rotate",
-            SUCCESS,
-            actor=caller.actor,
-            resource=Resource("secret", secret.id, vault_id),
-            details={"path": path, "version": version.number, "type": version.type},
-        )
+        record_all([written(version, "secret.rotate")], actor=caller.actor)
         if once is not None:
             once.complete(version)
     return version

@@ -3,11 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import F, QuerySet
+from django.db.models import F
 from django.utils import timezone
 
 from secrets_app.errors import NotFound, Unavailable
 from secrets_app.models import Secret, SecretVersion
+from secrets_app.models.secret import versions_with_rows
 from secrets_app.services.access import Caller
 from secrets_app.services.attempt import attempt
 from secrets_app.services.audit import SUCCESS, Resource, record
@@ -25,13 +26,6 @@ def find_version(*, vault_id: UUID, path: str, number: int | None) -> SecretVers
     if version is None:
         raise NotFound(NO_SECRET if number is None else "There is no such version.")
     return version
-
-
-def versions_with_rows(vault_id: UUID) -> QuerySet[SecretVersion]:
-    """Versions of a vault, along with all that is needed to open and to show them."""
-    return SecretVersion.objects.select_related("secret", "vault_key", "created_by").filter(
-        vault_id=vault_id, secret__vault_id=vault_id
-    )
 
 
 def lock_secret(*, vault_id: UUID, path: str) -> Secret:

@@ -1,21 +1,30 @@
 """The only door to plaintext."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, UUIDField
 from django.utils import timezone
 
 from secrets_app.crypto.plaintext import Plaintext
-from secrets_app.errors import OpenError, Unavailable
+from secrets_app.errors import NotFound, OpenError, Unavailable
 from secrets_app.fields import Sealed
 from secrets_app.keys import keyring
-from secrets_app.models import SecretVersion
+from secrets_app.models import AuditEvent, SecretVersion
+from secrets_app.models.prepared import Slot
+from secrets_app.models.request import Sought
+from secrets_app.models.together import store_change, update
 from secrets_app.services.access import Caller
-from secrets_app.services.attempt import attempt
-from secrets_app.services.audit import SUCCESS, Resource, record
-from secrets_app.services.lookup import check_available, find_version, record_description
+from secrets_app.services.attempt import watched
+from secrets_app.services.audit import SUCCESS, Event, Resource, record_all, record_with
+from secrets_app.services.lookup import (
+    NO_SECRET,
+    check_available,
+    find_version,
+    record_description,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +45,39 @@ def reveal_secret(
 ) -> Revealed:
     """Open a version at a path, the latest for None; the caller is authorised already.
 
-    The access is spent and the event recorded in one transaction, committed before the value is
+    The access is spent and the event recorded in one statement, committed before the value is
     returned. When the value does not open, or `is_known` says that the caller has this version
     already, nothing is spent.
 
     Raises NotFound, Unavailable, EnvelopeError, OpenError, ProviderError.
     """
-    with attempt("secret.read", caller=caller, vault_id=vault_id, path=path):
-        version = find_version(vault_id=vault_id, path=path, number=number)
+    with watched("secret.read", caller=caller, vault_id=vault_id, path=path):
+        version = _find(caller, vault_id, path, number)
         check_available(version, now=timezone.now())
         if is_known(version.number):
             record_description(caller, version)
             return Revealed(version, None)
-        _spend_access(version)
-        record(
+        value = open_version(version)
+        event = Event(
             "secret.read",
             SUCCESS,
-            actor=caller.actor,
-            resource=Resource("secret", version.secret_id, vault_id),
-            details={"path": path, "version": version.number},
+            Resource("secret", version.secret_id, vault_id),
+            {"path": path, "version": version.number},
         )
-        return Revealed(version, open_version(version))
+        if version.max_access_count is None:
+            record_all([event], actor=caller.actor)
+        elif not record_with(partial(_spend_access, version), event, actor=caller.actor):
+            raise Unavailable("used_up")
+        return Revealed(version, value)
+
+
+def _find(caller: Caller, vault_id: UUID, path: str, number: int | None) -> SecretVersion:
+    place = caller.place(vault_id, path)
+    if number is not None or place is None or place.sought is not Sought.CURRENT:
+        return find_version(vault_id=vault_id, path=path, number=number)
+    if place.version is None:
+        raise NotFound(NO_SECRET)
+    return place.version
 
 
 def open_version(version: SecretVersion) -> Plaintext:
@@ -67,15 +88,17 @@ def open_version(version: SecretVersion) -> Plaintext:
     return keyring().open(sealed.envelope, version.encryption_context())
 
 
-def _spend_access(version: SecretVersion) -> None:
-    """Check and count in one statement, so that no two readers get the same last access."""
-    if version.max_access_count is None:
-        return
-    spent = SecretVersion.objects.filter(
-        pk=version.pk,
+# Checks and counts in one statement, so that no two readers get the same last access.
+_SPEND = update(
+    lambda: SecretVersion.objects.filter(
+        pk=Slot("version", UUIDField()),
         disabled_at__isnull=True,
         destroyed_at__isnull=True,
         access_count__lt=F("max_access_count"),
-    ).update(access_count=F("access_count") + 1)
-    if not spent:
-        raise Unavailable("used_up")
+    ),
+    access_count=F("access_count") + 1,
+)
+
+
+def _spend_access(version: SecretVersion, events: Sequence[AuditEvent]) -> bool:
+    return store_change(_SPEND, {"version": version.pk}, events)

@@ -37,6 +37,8 @@ class KeySet(TokenBackend):
         self._public_jwks = [_public_jwk(key) for key in keys]
         self._by_kid = {jwk["kid"]: key for jwk, key in zip(self._public_jwks, keys, strict=True)}
         self._signing_key, self._signing_kid = keys[0], self._public_jwks[0]["kid"]
+        # What these keys have verified, by the token's digest: for `services.tokens`.
+        self.verified: dict[bytes, Any] = {}
 
     def jwks(self) -> dict[str, Any]:
         """The public keys as a JSON Web Key Set (RFC 7517, 5)."""

@@ -4,24 +4,28 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, IntegerField, QuerySet, UUIDField
 from django.utils import timezone
 
 from secrets_app.conf import app_settings
 from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.errors import Conflict
-from secrets_app.models import Secret, SecretVersion, VaultKey
+from secrets_app.models import AuditEvent, Secret, SecretVersion, VaultKey
+from secrets_app.models.prepared import Slot
+from secrets_app.models.request import Sought
+from secrets_app.models.together import store_change, store_new, update
 from secrets_app.services import preconditions
 from secrets_app.services.access import Caller
-from secrets_app.services.attempt import attempt
-from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.attempt import attempt, watched
+from secrets_app.services.audit import SUCCESS, Event, Resource, record_all, record_with
 from secrets_app.services.idempotency import Once
 from secrets_app.services.preconditions import Precondition
-from secrets_app.services.rotation.vault_keys import active_vault_key
+from secrets_app.services.rotation.vault_keys import active_vault_key, prepared
 
 _ATTEMPTS = 5
 
@@ -49,25 +53,73 @@ def write_secret(
 ) -> SecretVersion:
     """Store the next version at a path, reviving a deleted one; the caller is authorised already.
 
-    Version numbers of a path are gapless: the secret's row is locked while the next one is taken.
+    Version numbers of a path are gapless: a version is stored only if the secret's row is still as it
+    was when the number was taken. Where another writer was faster, or more is to be done than that,
+    the row is locked first.
     Raises PreconditionFailed, StillRunning, OpenError, ProviderError; nothing is stored then.
     """
-    vault_key = active_vault_key(vault_id=vault_id)
+    place = caller.place(vault_id, path)
+    if place is None or place.sought is not Sought.NEXT:
+        vault_key = active_vault_key(vault_id=vault_id)
+    else:
+        vault_key = prepared(place.vault_key)
+        secret = place.secret or Secret(vault_id=vault_id, path=path)
+        if once is None and _is_all_there_is_to_do(secret):
+            with watched("secret.write", caller=caller, vault_id=vault_id, path=path):
+                expect.check(secret)
+                version = next_version(secret, new, vault_key=vault_key, created_by_id=caller.id)
+                append = partial(_append, version)
+                if record_with(append, written(version, "secret.write"), actor=caller.actor):
+                    return version
     with attempt("secret.write", caller=caller, vault_id=vault_id, path=path):
         secret = lock_or_make(vault_id, [path])[path]
         expect.check(secret)
         bury_what_was_deleted([secret])
         version = add_version(secret, new, vault_key=vault_key, created_by_id=caller.id)
-        record(
-            "secret.write",
-            SUCCESS,
-            actor=caller.actor,
-            resource=Resource("secret", secret.id, vault_id),
-            details={"path": path, "version": version.number, "type": version.type},
-        )
+        record_all([written(version, "secret.write")], actor=caller.actor)
         if once is not None:
             once.complete(version)
     return version
+
+
+def written(version: SecretVersion, action: str) -> Event:
+    """The event of a new version."""
+    details = {"path": version.secret.path, "version": version.number, "type": version.type}
+    resource = Resource("secret", version.secret_id, version.vault_id)
+    return Event(action, SUCCESS, resource, details)
+
+
+def _is_all_there_is_to_do(secret: Secret) -> bool:
+    """Whether a new version of this secret is but a new version: nothing old has to go."""
+    kept = app_settings.MAX_VERSIONS
+    return secret.deleted_at is None and (not kept or secret.current_version < kept)
+
+
+# Finds the row only while nobody else has written to it, or ended it.
+_ADVANCE = update(
+    lambda: Secret.objects.filter(
+        pk=Slot("secret", UUIDField()),
+        current_version=Slot("current", IntegerField()),
+        deleted_at__isnull=True,
+    ),
+    current_version=Slot("next", IntegerField()),
+)
+
+
+def _append(version: SecretVersion, events: Sequence[AuditEvent]) -> bool:
+    """Store a version and its events, if its number still follows."""
+    secret = version.secret
+    if secret.current_version == 0:
+        new = Secret(
+            pk=secret.pk, vault_id=secret.vault_id, path=secret.path, current_version=version.number
+        )
+        return store_new(new, [version, *events])
+    numbers = {
+        "secret": secret.pk,
+        "current": secret.current_version,
+        "next": version.number,
+    }
+    return store_change(_ADVANCE, numbers, [version, *events])
 
 
 def next_version(

@@ -203,7 +203,9 @@ def test_every_list_is_a_walk_down_an_index(condition):
 
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
+            # Of an empty table anything is cheap; what cannot be avoided is still used.
             cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute("SET LOCAL enable_sort = off")
     shown = Wanted(**condition).filtered()[:10].explain().lower()
     assert "index" in shown
     assert "temp b-tree" not in shown

@@ -152,21 +152,16 @@ def test_reads_go_on_until_the_cache_ends_and_spend_nothing_after(alice, use, mo
     assert alice.api.get(url).json()["value"] == "v"
 
 
-def test_health_is_degraded_while_events_cannot_be_written(alice, nobody, vault, monkeypatch):
-    from django.db import OperationalError
+def test_health_is_degraded_while_events_cannot_be_written(alice, nobody, vault, unwritable_log):
 
     from secrets_app.metrics import AUDIT_WRITE_FAILURES
 
     def failures():
         return AUDIT_WRITE_FAILURES.collect()[0].samples[0].value
 
-    def fail(*args, **kwargs):
-        raise OperationalError
-
     before = failures()
     assert nobody.get("/v1/health").json()["status"] == "healthy"
-    with monkeypatch.context() as patch:
-        patch.setattr(AuditEvent.objects, "bulk_create", fail)
+    with unwritable_log():
         assert alice.api.put(secret_url(vault), body()).status_code == 500
         assert nobody.get("/v1/health").json()["status"] == "degraded"
     assert failures() > before

@@ -27,9 +27,10 @@ class SecretWriteSerializer(StrictSerializer):
     rotation_policy = JSONObjectField(required=False)
     max_access_count = CountField(required=False)
 
-    def to_version(self) -> NewVersion:
-        """The validated body, as the service takes it."""
-        return NewVersion(**self.validated_data)
+    @classmethod
+    def to_version(cls, data: Any) -> NewVersion:
+        """The body, as the service takes it. Raises rest_framework.exceptions.ValidationError."""
+        return NewVersion(**cls.read(data))
 
 
 class SecretSerializer(SparseSerializer):
@@ -123,6 +124,7 @@ class RotateSerializer(StrictSerializer):
     charset = CharsetField(required=False)
     type = SecretTypeField(required=False)
 
-    def to_recipe(self) -> Recipe:
-        """The validated body, as the service takes it."""
-        return Recipe(**self.validated_data)
+    @classmethod
+    def to_recipe(cls, data: Any) -> Recipe:
+        """The body, as the service takes it. Raises rest_framework.exceptions.ValidationError."""
+        return Recipe(**cls.read(data))

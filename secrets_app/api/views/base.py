@@ -22,6 +22,7 @@ from secrets_app.api.schema import ApiSchema
 from secrets_app.api.throttling import count_request
 from secrets_app.conf import app_settings
 from secrets_app.errors import NotFound
+from secrets_app.models.request import Sought
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.path import parse_path
 from secrets_app.services.access import Caller
@@ -30,9 +31,11 @@ from secrets_app.services.idempotency import Answer, Once, claim_key
 
 
 class ApiViewSet(ViewSet):
-    """`access` declares for each action who may use it; see `api/permissions.py`."""
+    """`access` declares for each action who may use it; see `api/permissions.py`. `sought` declares what
+    comes along with the caller, in the same query."""
 
     access: ClassVar[dict[str, Access | Permission]] = {}
+    sought: ClassVar[dict[str, Sought]] = {}
 
     authentication_classes = (BearerAuthentication,)
     permission_classes = (DeclaredAccess,)

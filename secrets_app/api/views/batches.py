@@ -42,7 +42,7 @@ class BatchViewSet(ApiViewSet):
         )
         revealed = [result for result in results if not isinstance(result, Refused)]
         answer = {
-            "secrets": RevealedSecretSerializer(revealed, many=True).data,
+            "secrets": [RevealedSecretSerializer.show(each) for each in revealed],
             "errors": [
                 item_problem(result.error, path=result.path)
                 for result in results
@@ -67,5 +67,7 @@ class BatchViewSet(ApiViewSet):
         return self.once(
             request,
             lambda once: write_many(caller=self.caller, vault_id=vault_id, items=items, once=once),
-            lambda versions: Answer(201, {"secrets": SecretSerializer(versions, many=True).data}),
+            lambda versions: Answer(
+                201, {"secrets": [SecretSerializer.show(each) for each in versions]}
+            ),
         )

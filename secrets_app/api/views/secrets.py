@@ -31,6 +31,7 @@ from secrets_app.api.serializers.secrets import (
 )
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.models import SecretVersion
+from secrets_app.models.request import Sought
 from secrets_app.policy.decision import Permission
 from secrets_app.services.access import may
 from secrets_app.services.generate import rotate_secret
@@ -56,6 +57,7 @@ class SecretViewSet(ApiViewSet):
         "rotate": Permission.ROTATE,
         "undelete": Permission.WRITE,
     }
+    sought = {"retrieve": Sought.CURRENT, "update": Sought.NEXT}
 
     @operation(
         summary="List secrets",
@@ -67,7 +69,7 @@ class SecretViewSet(ApiViewSet):
         page may be shorter than `limit`, even empty: go on while there is a `next_cursor`."""
         wanted = Wanted(**query_of(request, ListQuerySerializer))
         page = list_secrets(caller=self.caller, vault_id=vault_id, wanted=wanted)
-        body: dict[str, Any] = {"secrets": SecretSerializer(page.versions, many=True).data}
+        body: dict[str, Any] = {"secrets": [SecretSerializer.show(each) for each in page.versions]}
         if page.after is not None:
             body["next_cursor"] = CursorField.encode(page.after)
         return Response(body)
@@ -81,15 +83,14 @@ class SecretViewSet(ApiViewSet):
     def update(self, request: Request, vault_id: UUID, path: str) -> Response:
         """Every write is a new version; a deleted path is revived."""
         expect = write_precondition(request)
-        body = SecretWriteSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        new = SecretWriteSerializer.to_version(request.data)
         return self.once(
             request,
             lambda once: write_secret(
                 caller=self.caller,
                 vault_id=vault_id,
                 path=path,
-                new=body.to_version(),
+                new=new,
                 expect=expect,
                 once=once,
             ),
@@ -112,7 +113,7 @@ class SecretViewSet(ApiViewSet):
     def describe(self, request: Request, vault_id: UUID, path: str) -> Response:
         """HEAD: whether GET would answer. Reveals nothing and spends no access."""
         version = describe_secret(caller=self.caller, vault_id=vault_id, path=path)
-        return Response(SecretSerializer(version).data, headers=etag(version))
+        return Response(SecretSerializer.show(version), headers=etag(version))
 
     @operation(
         summary="Delete a secret",
@@ -137,15 +138,14 @@ class SecretViewSet(ApiViewSet):
     def rotate(self, request: Request, vault_id: UUID, path: str) -> Response:
         """A new version of an existing secret, its value drawn at random. Type, metadata and rotation
         policy stay; expiry and access count are unset."""
-        body = RotateSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        recipe = RotateSerializer.to_recipe(request.data)
         return self.once(
             request,
             lambda once: rotate_secret(
                 caller=self.caller,
                 vault_id=vault_id,
                 path=path,
-                recipe=body.to_recipe(),
+                recipe=recipe,
                 once=once,
             ),
             lambda version: Answer(201, self._described(version), etag(version)),
@@ -170,7 +170,7 @@ class SecretViewSet(ApiViewSet):
 
     def _described(self, version: SecretVersion) -> dict[str, Any]:
         """A version that somebody else described: how, is for those to know who may read it."""
-        described = dict(SecretSerializer(version).data)
+        described = SecretSerializer.show(version)
         path = version.secret.path
         if not may(
             caller=self.caller, vault_id=version.vault_id, path=path, permission=Permission.READ
@@ -182,7 +182,7 @@ class SecretViewSet(ApiViewSet):
 
 def created(version: SecretVersion) -> Answer:
     """The answer to a write: no value."""
-    return Answer(201, SecretSerializer(version).data, etag(version))
+    return Answer(201, SecretSerializer.show(version), etag(version))
 
 
 def show(revealed: Revealed) -> Response:
@@ -190,7 +190,7 @@ def show(revealed: Revealed) -> Response:
     headers = etag(revealed.version) | NO_STORE
     if revealed.value is None:
         return Response(status=304, headers=headers)
-    return Response(RevealedSecretSerializer(revealed).data, headers=headers)
+    return Response(RevealedSecretSerializer.show(revealed), headers=headers)
 
 
 def etag(version: SecretVersion) -> dict[str, str]:

@@ -83,7 +83,7 @@ class VersionViewSet(ApiViewSet):
     def describe(self, request: Request, vault_id: UUID, path: str, number: int) -> Response:
         """HEAD: whether GET would answer. Reveals nothing and spends no access."""
         version = describe_secret(caller=self.caller, vault_id=vault_id, path=path, number=number)
-        return Response(SecretSerializer(version).data, headers=etag(version))
+        return Response(SecretSerializer.show(version), headers=etag(version))
 
     @operation(
         summary="Disable a version",

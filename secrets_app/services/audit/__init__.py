@@ -11,6 +11,7 @@ from secrets_app.services.audit.record import (
     Resource,
     record,
     record_all,
+    record_with,
 )
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "Resource",
     "record",
     "record_all",
+    "record_with",
 ]

@@ -1,7 +1,7 @@
 """Audit events. Each is inserted in the transaction of what it records: no event, no action."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
@@ -16,6 +16,7 @@ from secrets_app.errors import CryptoError
 from secrets_app.metrics import denials
 from secrets_app.models import AuditEvent
 from secrets_app.models.ids import uuid7
+from secrets_app.models.together import store
 from secrets_app.services.audit.content import content_of, encode
 from secrets_app.services.audit.writing import writing
 from secrets_app.services.rotation.audit_keys import current_audit_key
@@ -80,40 +81,68 @@ def record_all(events: Iterable[Event], *, actor: Actor) -> None:
     Raises django.db.DatabaseError when that fails, ProviderError when the key of their MACs cannot be
     had: then what they record must not happen either.
     """
-    now = timezone.now()
-    address = None if actor.address is None else _normal_address(actor.address)
+    _write(events, actor, _insert)
+
+
+def record_with(act: Callable[[Sequence[AuditEvent]], bool], event: Event, *, actor: Actor) -> bool:
+    """Have `act` store an event along with what it records, or neither; returns whether it did.
+
+    For an act that is one statement: it needs no transaction around it. Raises as `record_all`.
+    """
+    return _write([event], actor, act)
+
+
+def _write(
+    events: Iterable[Event], actor: Actor, store_rows: Callable[[Sequence[AuditEvent]], bool]
+) -> bool:
     try:
-        key_number, key = current_audit_key()
-        rows = [
-            AuditEvent(
-                id=uuid7(now),
-                created_at=now,
-                action=event.action,
-                outcome=event.outcome,
-                actor_id=actor.id,
-                actor_type=actor.type,
-                vault_id=event.resource.vault_id,
-                resource_type=event.resource.type,
-                resource_id=event.resource.id,
-                details=event.details,
-                ip_address=address,
-                request_id=actor.request_id,
-                key_number=key_number,
-            )
-            for event in events
-        ]
-        for row in rows:
-            row.mac = key.mac(encode(content_of(row)))
-        AuditEvent.objects.bulk_create(rows)
+        rows = _rows(events, actor)
+        is_stored = store_rows(rows)
     except (DatabaseError, CryptoError):
         writing.failed()
         raise
     writing.succeeded()
+    if not is_stored:
+        return False
     for row in rows:
         if row.outcome == DENIED:
             denials(row.action).inc()
     if app_settings.AUDIT_LOG:
         transaction.on_commit(lambda: _log(rows))
+    return True
+
+
+def _insert(rows: Sequence[AuditEvent]) -> bool:
+    if rows:
+        store(rows)
+    return True
+
+
+def _rows(events: Iterable[Event], actor: Actor) -> list[AuditEvent]:
+    now = timezone.now()
+    address = None if actor.address is None else _normal_address(actor.address)
+    key_number, key = current_audit_key()
+    rows = [
+        AuditEvent(
+            id=uuid7(now),
+            created_at=now,
+            action=event.action,
+            outcome=event.outcome.value,
+            actor_id=actor.id,
+            actor_type=actor.type,
+            vault_id=event.resource.vault_id,
+            resource_type=event.resource.type,
+            resource_id=event.resource.id,
+            details=event.details,
+            ip_address=address,
+            request_id=actor.request_id,
+            key_number=key_number,
+        )
+        for event in events
+    ]
+    for row in rows:
+        row.mac = key.mac(encode(content_of(row)))
+    return rows
 
 
 @lru_cache(1024)
@@ -124,6 +153,6 @@ def _normal_address(text: str) -> str:
     return str(mapped or address)
 
 
-def _log(events: list[AuditEvent]) -> None:
+def _log(events: Sequence[AuditEvent]) -> None:
     for event in events:
         logger.info("%s", encode(content_of(event)).decode())

@@ -163,18 +163,13 @@ def test_what_comes_back_after_pruning_is_named(log):
     assert (finding.what, finding.id) == ("event", str(rows[0]["id"]))
 
 
-def test_without_its_event_nothing_is_pruned(log, monkeypatch):
+def test_without_its_event_nothing_is_pruned(log, unwritable_log):
     from django.db import OperationalError
 
     export()
 
-    def fail(*args, **kwargs):
-        raise OperationalError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(AuditEvent.objects, "bulk_create", fail)
-        with pytest.raises(OperationalError):
-            prune(end_of(2))
+    with unwritable_log(), pytest.raises(OperationalError):
+        prune(end_of(2))
     assert AuditEvent.objects.filter(seal_number=1).count() == 4
     assert AuditSeal.objects.get(number=1).pruned_at is None
 

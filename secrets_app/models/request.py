@@ -1,0 +1,158 @@
+"""What a request has to know first, in one statement: who is calling, what it may do in the vault, and what
+lies at the path that the URL names.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from django.db.models import (
+    BooleanField,
+    CharField,
+    Exists,
+    F,
+    FilteredRelation,
+    Q,
+    QuerySet,
+    Subquery,
+    UUIDField,
+    Value,
+)
+
+from secrets_app.models.prepared import Prepared, Slot
+from secrets_app.models.principal import Principal, RevokedToken
+from secrets_app.models.rules import rules_in
+from secrets_app.models.secret import Secret, SecretVersion, versions_with_rows
+from secrets_app.models.vault import Vault, VaultKey
+
+
+class Sought(Enum):
+    """What a request wants to know of the secret that its URL names, besides who may do what."""
+
+    NOTHING = "the service looks for itself, once the caller is judged"
+    CURRENT = "the version to read"
+    NEXT = "where the next version goes"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What was found at a path. `version` has `secret`, `vault_key` and `created_by`; `vault_key` is the
+    one to seal under."""
+
+    path: str
+    sought: Sought
+    version: SecretVersion | None = None
+    secret: Secret | None = None
+    vault_key: VaultKey | None = None
+
+
+Found = tuple[dict[str, Any], Place | None]
+
+
+def find_by_token(
+    *,
+    principal_id: UUID,
+    api_key_id: UUID | None,
+    jti: str,
+    vault_id: UUID | None,
+    path: str | None,
+    sought: Sought,
+) -> Found | None:
+    """The row of a token's principal, and what is sought at a valid path of the vault."""
+    return _find(
+        _BY_TOKEN,
+        sought,
+        principal=principal_id,
+        key=api_key_id,
+        jti=jti,
+        vault=vault_id,
+        path=path,
+    )
+
+
+def find_by_api_key(
+    *, digest: str, vault_id: UUID | None, path: str | None, sought: Sought
+) -> Found | None:
+    """The same for a person's API key, by its digest."""
+    return _find(_BY_KEY, sought, digest=digest, vault=vault_id, path=path)
+
+
+def _find(queries: dict[Sought, Prepared], sought: Sought, **values: Any) -> Found | None:
+    if values["vault"] is None or values["path"] is None:
+        sought = Sought.NOTHING
+    found = queries[sought].first(**values)
+    if found is None:
+        return None
+    place = None
+    if sought is Sought.CURRENT:
+        place = Place(values["path"], sought, version=found[1])
+    elif sought is Sought.NEXT:
+        place = Place(values["path"], sought, secret=found[1], vault_key=found[2])
+    return found[0], place
+
+
+def _principal(who: Q, key_condition: Q, revoked: Any) -> QuerySet[Principal, Any]:
+    """State of principal and credential, and the policies of the caller in the vault."""
+    vault_id = Slot("vault", UUIDField())
+    vault = Vault.objects.filter(pk=vault_id, deleted_at__isnull=True)
+    return (
+        Principal.objects.filter(who)
+        .annotate(
+            user_is_active=F("user__is_active"),
+            agent_vault_ids=F("agent__vault_ids"),
+            revoked=revoked,
+            vault_owner=Subquery(vault.values("owner_id"), output_field=UUIDField()),
+            rules=rules_in(vault_id),
+            key=FilteredRelation("api_keys", condition=key_condition),
+        )
+        .values(
+            "pk",
+            "kind",
+            "is_active",
+            "expires_at",
+            "token_generation",
+            "user_is_active",
+            "agent_vault_ids",
+            "revoked",
+            "vault_owner",
+            "rules",
+            "key__id",
+            "key__revoked_at",
+            "key__expires_at",
+            "key__last_used_at",
+        )
+    )
+
+
+def _by_token() -> QuerySet[Principal, Any]:
+    revoked = Exists(RevokedToken.objects.filter(jti=Slot("jti", CharField())))
+    return _principal(
+        Q(pk=Slot("principal", UUIDField())), Q(api_keys__pk=Slot("key", UUIDField())), revoked
+    )
+
+
+def _by_key() -> QuerySet[Principal, Any]:
+    digest = Q(api_keys__digest=Slot("digest", CharField()))
+    never = Value(False, output_field=BooleanField())
+    return _principal(digest & Q(kind=Principal.Kind.USER), digest, never)
+
+
+def _at_path(sought: Sought) -> list[QuerySet[Any, Any]]:
+    vault_id, path = Slot("vault", UUIDField()), Slot("path", CharField())
+    if sought is Sought.CURRENT:
+        return [
+            versions_with_rows(vault_id).filter(
+                secret__path=path, number=F("secret__current_version")
+            )
+        ]
+    if sought is Sought.NEXT:
+        return [
+            Secret.objects.filter(vault_id=vault_id, path=path),
+            VaultKey.objects.filter(vault_id=vault_id, state=VaultKey.State.ACTIVE),
+        ]
+    return []
+
+
+_BY_TOKEN = {each: Prepared(lambda s=each: [_by_token(), *_at_path(s)]) for each in Sought}  # type: ignore[misc]
+_BY_KEY = {each: Prepared(lambda s=each: [_by_key(), *_at_path(s)]) for each in Sought}  # type: ignore[misc]

@@ -1,0 +1,114 @@
+"""A change and the rows that come with it, stored together or not at all.
+
+On PostgreSQL that is one statement, and so one round trip; elsewhere a short transaction. The SQL is put
+together once for each kind of change.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import sql
+
+from secrets_app.models.prepared import fill, this_database
+
+
+class Change:
+    """A statement that finds its row as it was last seen, or changes nothing. Made once, run often."""
+
+    def __init__(self, make: Callable[[Any], tuple[str, Sequence[Any]]]) -> None:
+        self._make = make
+        self._made: dict[str, tuple[str, Sequence[Any]]] = {}
+
+    def statement(self, database: Any) -> tuple[str, Sequence[Any]]:
+        """SQL and parameters, with slots among them."""
+        made = self._made.get(database.vendor)
+        if made is None:
+            made = self._made[database.vendor] = self._make(database)
+        return made
+
+
+def update(rows: Callable[[], "models.QuerySet[Any]"], **assignments: Any) -> Change:
+    """An UPDATE of what a queryset with slots finds; the assignments may be slots and expressions."""
+
+    def make(database: Any) -> tuple[str, Sequence[Any]]:
+        query: Any = rows().query.chain(sql.UpdateQuery)
+        query.add_update_values(assignments)
+        text, parameters = query.get_compiler(connection=database).as_sql()
+        return text, tuple(parameters)
+
+    return Change(make)
+
+
+def store_new(row: models.Model, others: Sequence[models.Model]) -> bool:
+    """Insert `row`, unless there is one like it already, and then `others`. Returns whether it did."""
+    database = this_database()
+    columns, marks = _columns_and_marks(type(row))
+    # S608: names of our own tables and columns, quoted.
+    text = f"INSERT INTO {columns} VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+    return _store(database, text, _values(row, database), others)
+
+
+def store_change(change: Change, values: dict[str, Any], others: Sequence[models.Model]) -> bool:
+    """Carry out a change and insert `others`, if it finds its row. Returns whether it did."""
+    database = this_database()
+    text, parameters = change.statement(database)
+    return _store(database, text, fill(parameters, values, database), others)
+
+
+def store(rows: Sequence[models.Model]) -> None:
+    """Insert rows of one model with one statement."""
+    database = this_database()
+    columns, marks = _columns_and_marks(type(rows[0]))
+    places = ", ".join([f"({marks})"] * len(rows))
+    with database.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {columns} VALUES {places}",  # noqa: S608
+            [value for row in rows for value in _values(row, database)],
+        )
+
+
+def _store(database: Any, text: str, parameters: list[Any], others: Sequence[models.Model]) -> bool:
+    if database.vendor == "postgresql":
+        for other in others:
+            parameters += _values(other, database)
+        statement = _with_change(text, tuple(type(other) for other in others))
+        with database.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return bool(cursor.rowcount)
+    with transaction.atomic():
+        with database.cursor() as cursor:
+            cursor.execute(text, parameters)
+            if not cursor.rowcount:
+                return False
+        for other in others:
+            store([other])
+    return True
+
+
+@lru_cache(maxsize=64)
+def _with_change(text: str, others: tuple[type[models.Model], ...]) -> str:
+    """The change as a common table expression that each INSERT selects from."""
+    inserts = []
+    for model in others:
+        columns, marks = _columns_and_marks(model)
+        inserts.append(f"INSERT INTO {columns} SELECT {marks} FROM change")  # noqa: S608
+    ctes = [f"change AS ({text} RETURNING 1)"]
+    ctes += [f"insert{number} AS ({insert})" for number, insert in enumerate(inserts[:-1])]
+    return f"WITH {', '.join(ctes)} {inserts[-1]}"
+
+
+@lru_cache(maxsize=64)
+def _columns_and_marks(model: type[models.Model]) -> tuple[str, str]:
+    quote = this_database().ops.quote_name
+    fields = model._meta.concrete_fields
+    columns = ", ".join(quote(field.column) for field in fields)
+    return f"{quote(model._meta.db_table)} ({columns})", ", ".join(["%s"] * len(fields))
+
+
+def _values(row: models.Model, database: Any) -> list[Any]:
+    return [
+        field.get_db_prep_save(field.pre_save(row, add=True), database)
+        for field in row._meta.concrete_fields
+    ]
