@@ -1,23 +1,22 @@
 """Write the audit log as JSON Lines: events in the order in which they were sealed, each seal after its
 events. What was written whole counts as exported, which prune_audit asks for.
 
-A file is appended to, and brought to the disk before its seals are marked. With --follow it goes on with
+A file is appended to, and brought to the disk before its seals are marked; what a run that was killed left
+of a seal is cut off first, since it is written again. With --follow it goes on with
 what is new, for a shipper.
 """
 
-import gzip
-import os
 import signal
-import sys
 import threading
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 
 from secrets_app.errors import CryptoError
+from secrets_app.management.appending import Appended
 from secrets_app.management.times import instant
 from secrets_app.services.audit import OPERATOR
 from secrets_app.services.audit.export import Exported, Selection, export_events
@@ -71,51 +70,10 @@ class Command(BaseCommand):
             connection.close()
 
     def _export(self, selection: Selection, options: dict[str, Any]) -> Exported:
-        output = _Output(options["output"], compress=options["gzip"])
         try:
-            with output:
+            with Appended(options["output"], compress=options["gzip"]) as output:
                 return export_events(
                     selection=selection, write=output.write, flush=output.flush, actor=OPERATOR
                 )
         except OSError as error:
             raise CommandError(f"It cannot be written ({error.strerror}).") from None
-
-
-class _Output:
-    """A file that is opened with the first line, appended to; or standard output."""
-
-    def __init__(self, path: Path | None, *, compress: bool) -> None:
-        self._path = path
-        self._compress = compress
-        self._raw: IO[bytes] | None = None
-        self._file: Any = None
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None and self._compress:
-            self._file.close()
-        if self._raw is not None and self._path is not None:
-            self._raw.close()
-
-    def write(self, line: str) -> None:
-        if self._file is None:
-            self._raw = _open(self._path) if self._path else sys.stdout.buffer
-            self._file = (
-                gzip.GzipFile(fileobj=self._raw, mode="ab") if self._compress else self._raw
-            )
-        self._file.write(line.encode())
-
-    def flush(self) -> None:
-        """Bring what was written to the disk, where it is a file."""
-        if self._file is None or self._raw is None:
-            return
-        self._file.flush()
-        self._raw.flush()
-        if self._path is not None:
-            os.fsync(self._raw.fileno())
-
-
-def _open(path: Path) -> IO[bytes]:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")

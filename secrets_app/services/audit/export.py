@@ -55,8 +55,8 @@ class Selection:
 def export_events(
     *, selection: Selection, write: Callable[[str], None], flush: Callable[[], None], actor: Actor
 ) -> Exported:
-    """Write what is selected. A seal all of whose events were written is marked as exported, after
-    `flush` has brought it to safety.
+    """Write what is selected, with one call for each seal. A seal all of whose events were written is
+    marked as exported, after `flush` has brought it to safety.
 
     Leaves an event for each 200 seals, unless all there was to write were events of exports: a shipper
     that follows the log would never come to its end.
@@ -86,7 +86,6 @@ def export_events(
 def _write(seal: AuditSeal, selection: Selection, write: Callable[[str], None]) -> list[AuditEvent]:
     sealed = AuditEvent.objects.filter(seal_number=seal.number).order_by("id")
     events = [event for event in sealed if selection.takes(event)]
-    for event in events:
-        write(json.dumps({"event": content_of(event)}) + "\n")
-    write(json.dumps(checkpoint_of(seal).shown()) + "\n")
+    lines = [{"event": content_of(event)} for event in events] + [checkpoint_of(seal).shown()]
+    write("".join(json.dumps(line) + "\n" for line in lines))
     return events

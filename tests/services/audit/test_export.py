@@ -16,11 +16,11 @@ from tests.cast import write_events
 
 
 def export(flush=lambda: None, **selection):
-    lines = []
+    pieces = []
     done = export_events(
-        selection=Selection(**selection), write=lines.append, flush=flush, actor=OPERATOR
+        selection=Selection(**selection), write=pieces.append, flush=flush, actor=OPERATOR
     )
-    return done, [json.loads(line) for line in lines]
+    return done, [json.loads(line) for line in "".join(pieces).splitlines()]
 
 
 def prune(before):
