@@ -155,7 +155,7 @@ def _migrations(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         yield Finding("migrations", Status.FAILURE, said, advice)
     elif newer:
         said = f"The database has {len(newer)} that this version does not know: {newer[-1]}."
-        advice = "A newer version runs on it, or ran. See docs/operations.md, «Upgrades»."
+        advice = "A newer version runs on it, or ran. See docs/deployment.md, «Upgrades»."
         yield Finding("migrations", Status.WARNING, said, advice)
     else:
         yield Finding("migrations", Status.OK, "all applied")

@@ -26,5 +26,5 @@ def server(
     tmp_path_factory: pytest.TempPathFactory, empty_database: str | None
 ) -> Iterator[Server]:
     home: Path = tmp_path_factory.mktemp("live") / "var"
-    with serve(home, empty_database) as running:
+    with serve(home, empty_database, METRICS_NETWORKS="127.0.0.1/32") as running:
         yield running

@@ -2,9 +2,14 @@
 
 import base64
 import os
+import subprocess
+import urllib.request
 from urllib.parse import quote
 
 import pytest
+
+from tests.e2e.server import manage
+from tests.postgresql import BIN
 
 CANARY = "canary-" + "5f1c0ff3e-ünï"
 
@@ -42,7 +47,16 @@ def written(server):
     return demo
 
 
-def sinks(server, empty_database):
+def sinks(server, empty_database, folder):
+    with urllib.request.urlopen(server.base_url + "/metrics", timeout=30) as answer:
+        yield "metrics", answer.read()
+    environment = server.environment | {"PATH": f"{BIN}{os.pathsep}{server.environment['PATH']}"}
+    manage("backup", str(folder / "backup"), environment=environment)
+    if empty_database:  # it is compressed
+        command = [BIN / "pg_restore", "--file=-", folder / "backup"]
+        yield "backup", subprocess.run(command, check=True, capture_output=True).stdout
+    else:
+        yield "backup", (folder / "backup").read_bytes()
     for file in [server.log, *sorted(server.home.rglob("*"))]:
         if file.is_file():
             yield file.name, file.read_bytes()
@@ -76,13 +90,16 @@ def dump(url: str) -> bytes:
     return text
 
 
-def test_no_file_log_or_table_holds_the_value_in_any_spelling(server, written, empty_database):
+def test_no_file_log_table_metric_or_backup_holds_the_value_in_any_spelling(
+    server, written, empty_database, tmp_path
+):
     looked_at = 0
-    for name, content in sinks(server, empty_database):
+    for name, content in sinks(server, empty_database, tmp_path):
+        assert content or name == ".lock"
         looked_at += 1
         for spelling, needle in spellings(CANARY).items():
             assert needle not in content, f"{name} holds the value ({spelling})"
-    assert looked_at >= 5
+    assert looked_at >= 7
 
 
 @pytest.mark.parametrize(

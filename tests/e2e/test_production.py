@@ -1,0 +1,88 @@
+"""The server of the systemd unit, with two workers: metrics of both, log lines, and its end."""
+
+import json
+import signal
+import sqlite3
+import threading
+import time
+import urllib.request
+from contextlib import closing
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.e2e.production import production
+
+pytestmark = pytest.mark.only_on("sqlite")  # the database is not what is tried here
+
+
+@pytest.fixture
+def server(tmp_path):
+    with production(tmp_path, METRICS_NETWORKS="127.0.0.1/32") as running:
+        yield running
+
+
+def samples(server):
+    with urllib.request.urlopen(server.base_url + "/metrics", timeout=30) as answer:
+        text = answer.read().decode()
+    return {
+        (each.name, frozenset(each.labels.items())): each.value
+        for family in text_string_to_metric_families(text)
+        for each in family.samples
+    }
+
+
+def test_metrics_of_two_workers_are_one(server):
+    demo = server.quickstart()
+    url = f"/v1/vaults/{demo['vault_id']}/secrets/of-the-path"
+    body = {"type": "note", "value": "v"}
+    for _ in range(30):
+        assert server.request("PUT", url, body, demo["token"])[0] == 201
+    route = {"route": "secrets_app:secret", "method": "PUT"}
+    answered = ("vaultsite_requests_total", frozenset((route | {"status": "201"}).items()))
+    timed = ("vaultsite_request_duration_seconds_count", frozenset(route.items()))
+    for _ in range(6):  # whichever of the two answers
+        found = samples(server)
+        assert (found[answered], found[timed]) == (30, 30)
+    assert found[("vaultsite_secrets", frozenset({("state", "available")}))] == 1
+    # Both worked.
+    workers = {file.name.rpartition("_")[2] for file in server.metrics.glob("counter_*.db")}
+    assert len(workers) >= 2
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    access = [line for line in lines if line["logger"] == "secrets_app.access"]
+    assert len({line["request_id"] for line in access}) == len(access) > 30
+    assert {"_granian"} < {line["logger"] for line in lines}
+    for secret in ("of-the-path", demo["vault_id"], demo["token"]):
+        assert secret not in server.log.read_text()
+
+
+def test_requests_in_flight_finish_when_the_server_is_stopped(server):
+    demo = server.quickstart()
+    url = f"/v1/vaults/{demo['vault_id']}/secrets/late"
+    body = {"type": "note", "value": "v"}
+    answers = []
+
+    def put():
+        answers.append(server.request("PUT", url, body, demo["token"])[0])
+
+    with closing(sqlite3.connect(server.home / "db.sqlite3", isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")  # so that a writer has to wait
+        writers = [threading.Thread(target=put) for _ in range(4)]
+        for writer in writers:
+            writer.start()
+        time.sleep(1)
+        server.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 15  # the writers would give up after 20
+        while True:  # no new ones
+            try:
+                urllib.request.urlopen(server.base_url + "/livez", timeout=5).close()
+            except OSError:
+                break
+            assert time.monotonic() < deadline
+        assert server.process.poll() is None
+        assert not answers
+        lock.execute("ROLLBACK")
+    for writer in writers:
+        writer.join(timeout=30)
+    assert answers == [201] * 4
+    assert server.process.wait(timeout=30) == 0
