@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint format bench
+.PHONY: run test test-next lint format bench
 
 run: .venv/.base
 	@exec $(BIN)/python manage.py quickstart --serve
 
 test: .venv/.dev
 	@$(BIN)/python -m tests.run
+
+test-next:
+	@$(PYTHON) -m tests.next
 
 lint: .venv/.dev
 	@$(BIN)/python -m tests.lint

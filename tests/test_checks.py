@@ -14,8 +14,9 @@ from tests.cast import vault_of
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def found(**options):
-    return {message.id: message for message in run_checks(tags=["secrets_app"], **options)}
+def found(databases=()):
+    messages = run_checks(tags=["secrets_app"], databases=databases)
+    return {message.id: message for message in messages}
 
 
 def change(settings, **values):

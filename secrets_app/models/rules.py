@@ -64,7 +64,7 @@ def policies_of(principal_id: UUID) -> QuerySet[Policy]:
     concerned = Q(principal_id=principal_id)
     if users_have_groups():
         user = Principal.objects.filter(pk=principal_id, user__isnull=False).values("user_id")
-        concerned |= Q(group_id__in=_groups_of(Subquery(user)))
+        concerned |= Q(group_id__in=_groups_of(Subquery(user[:1])))
     return Policy.objects.filter(concerned)
 
 

@@ -76,9 +76,11 @@ def test_a_seal_that_cannot_be_read_is_named(log, column, value):
     assert ("seal", shown) in findings()
 
 
-@pytest.mark.parametrize(
-    ("column", "value"), [case for case in cases(EVENTS) if case.values[0] != "mac"]
-)
+# A MAC is not sealed, and a newer Python reads deeper JSON than an older one.
+UNSEALABLE = [case for case in cases(EVENTS) if case.values[0] not in ("mac", "details")]
+
+
+@pytest.mark.parametrize(("column", "value"), UNSEALABLE)
 def test_what_cannot_be_read_does_not_keep_the_rest_from_being_sealed(log, column, value):
     victim = AuditEvent.objects.filter(seal_number=None).order_by("id")[1]
     edited(AuditEvent, victim.pk, column, value)
