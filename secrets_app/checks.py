@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import FieldDoesNotExist
 from django.db import DatabaseError, connections, router
 
-from secrets_app.conf import AppSettings, app_settings
+from secrets_app.conf import AppSettings, app_settings, setting
 from secrets_app.crypto.keyring import Keyring
 from secrets_app.errors import ConfigurationError, OpenError, ProviderError, UnknownRootKey
 from secrets_app.keys import keyring
@@ -24,7 +24,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     """E001: a setting has the wrong type or is out of range. E002: a name that means nothing."""
     problems: list[CheckMessage] = []
     for name in dir(AppSettings):
-        if name.isupper() and isinstance(getattr(AppSettings, name), property):
+        if name.isupper() and isinstance(getattr(AppSettings, name), setting):
             try:
                 getattr(app_settings, name)
             except ConfigurationError as error:

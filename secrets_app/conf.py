@@ -4,9 +4,10 @@ A project sets them in one dictionary, `SECRETS_APP`, in its Django settings. No
 derived from Django's SECRET_KEY.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.conf import settings
 from limits import parse
@@ -25,8 +26,29 @@ CONTRACT_TYPES = (
 )
 
 
+_T = TypeVar("_T")
+
+
+class setting(Generic[_T]):  # noqa: N801  (a kind of property)
+    """A property that is worked out once for each `SECRETS_APP` dictionary."""
+
+    def __init__(self, work_out: Callable[[Any], _T]) -> None:
+        self._work_out = work_out
+        self._name = work_out.__name__
+        self.__doc__ = work_out.__doc__
+
+    def __get__(self, instance: "AppSettings | None", owner: type) -> _T:
+        if instance is None:
+            return self  # type: ignore[return-value]
+        known = instance.known()
+        if self._name not in known:
+            known[self._name] = self._work_out(instance)
+        value: _T = known[self._name]
+        return value
+
+
 class AppSettings:
-    """Reads `settings.SECRETS_APP` afresh on every access, so that tests can override it.
+    """Tests override `settings.SECRETS_APP` with another dictionary; its content must not be changed.
 
     Each property raises ConfigurationError for a value of the wrong type or out of range.
     """
@@ -54,12 +76,12 @@ class AppSettings:
         }
     )
 
-    @property
+    @setting
     def ROOT_KEY_URLS(self) -> tuple[str, ...]:
         """Root keys, by URL. The first is active, the others only unwrap. No default."""
         return self._strings("ROOT_KEY_URLS")
 
-    @property
+    @setting
     def JWT_KEY_FILE(self) -> str:
         """PEM file with Ed25519 keys. The first signs tokens, all verify them. No default."""
         value = self._raw("JWT_KEY_FILE", "")
@@ -69,7 +91,7 @@ class AppSettings:
             )
         return value
 
-    @property
+    @setting
     def JWT_ISSUER(self) -> str:
         """The `iss` of tokens. Default: vaultsite."""
         value = self._raw("JWT_ISSUER", "vaultsite")
@@ -77,17 +99,17 @@ class AppSettings:
             raise ConfigurationError("JWT_ISSUER must be a non-empty string.")
         return value
 
-    @property
+    @setting
     def KEK_CACHE_TTL(self) -> int:
         """How long an unwrapped KEK stays in memory, in seconds. 0: never. Default: 300."""
         return self._whole("KEK_CACHE_TTL", 300, least=0, most=86_400)
 
-    @property
+    @setting
     def KEY_PROVIDER_TIMEOUT(self) -> int:
         """How long a key provider may take to answer, in seconds. Default: 5."""
         return self._whole("KEY_PROVIDER_TIMEOUT", 5, least=1, most=60)
 
-    @property
+    @setting
     def EXTRA_KEY_PROVIDERS(self) -> dict[str, str]:
         """A project's own providers: URL scheme → dotted path of a function that takes the URL and
         `timeout_s` and returns a `crypto.provider.KeyProvider`. Default: none."""
@@ -98,32 +120,32 @@ class AppSettings:
             raise ConfigurationError("EXTRA_KEY_PROVIDERS must map URL schemes to dotted paths.")
         return value
 
-    @property
+    @setting
     def MAX_VALUE_BYTES(self) -> int:
         """The longest value, in UTF-8 bytes. Default: 1 MiB; at most 32 MiB."""
         return self._whole("MAX_VALUE_BYTES", 1024 * 1024, least=1, most=32 * 1024 * 1024)
 
-    @property
+    @setting
     def USER_TOKEN_TTL(self) -> int:
         """Lifetime of a person's token, in seconds. Default: 900."""
         return self._whole("USER_TOKEN_TTL", 900, least=1, most=86_400)
 
-    @property
+    @setting
     def SECRET_TYPES(self) -> tuple[str, ...]:
         """The eight types of the contract, then those a deployment adds in EXTRA_SECRET_TYPES."""
         return CONTRACT_TYPES + self._strings("EXTRA_SECRET_TYPES")
 
-    @property
+    @setting
     def DELETED_RETENTION_DAYS(self) -> int:
         """How long a deleted secret or vault can come back, in days. Default: 30."""
         return self._whole("DELETED_RETENTION_DAYS", 30, least=0, most=3650)
 
-    @property
+    @setting
     def MAX_VERSIONS(self) -> int:
         """How many versions of a secret are kept; the oldest are destroyed. 0 (default): all."""
         return self._whole("MAX_VERSIONS", 0, least=0, most=1_000_000)
 
-    @property
+    @setting
     def TRUSTED_PROXIES(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """Networks (CIDR) of proxies whose X-Forwarded-For counts. Default: none."""
         try:
@@ -131,17 +153,17 @@ class AppSettings:
         except ValueError:
             raise ConfigurationError("TRUSTED_PROXIES must be a list of networks (CIDR).") from None
 
-    @property
+    @setting
     def RATE_LIMIT(self) -> str:
         """Requests of one principal, such as `6000/minute` (the default); empty: no limit."""
         return self._rate("RATE_LIMIT", "6000/minute")
 
-    @property
+    @setting
     def SIGN_IN_RATE_LIMIT(self) -> str:
         """Attempts to sign in from one address, such as `120/minute` (the default); empty: no limit."""
         return self._rate("SIGN_IN_RATE_LIMIT", "120/minute")
 
-    @property
+    @setting
     def RATE_LIMIT_STORAGE(self) -> str:
         """Where requests are counted: `memory://` (each process by itself, the default) or a URL of
         the library `limits`, such as `redis://host`."""
@@ -150,7 +172,7 @@ class AppSettings:
             raise ConfigurationError("RATE_LIMIT_STORAGE must be a URL.")
         return value
 
-    @property
+    @setting
     def AUDIT_LOG(self) -> bool:
         """Whether committed events are logged too, as JSON by `secrets_app.audit`. Default: no."""
         value = self._raw("AUDIT_LOG", False)
@@ -158,13 +180,13 @@ class AppSettings:
             raise ConfigurationError("AUDIT_LOG must be True or False.")
         return value
 
-    @property
+    @setting
     def AUDIT_SEAL_ALARM(self) -> int:
         """How old an unsealed event may get before health is degraded, in seconds. 0: any age.
         Default: 300."""
         return self._whole("AUDIT_SEAL_ALARM", 300, least=0, most=604_800)
 
-    @property
+    @setting
     def ADMIN_BASE(self) -> str:
         """Dotted path of the ModelAdmin that the app's admin is built on, for projects with a theme.
         Default: Django's own."""
@@ -172,6 +194,17 @@ class AppSettings:
         if not isinstance(value, str) or "." not in value:
             raise ConfigurationError("ADMIN_BASE must be the dotted path of a ModelAdmin.")
         return value
+
+    _kept: tuple[Any, dict[str, Any]] = (None, {})
+
+    def known(self) -> dict[str, Any]:
+        """What was worked out already of the dictionary that is set now."""
+        now = getattr(settings, "SECRETS_APP", None)
+        seen, known = self._kept
+        if now is not seen or now is None:
+            known = {}
+            self._kept = (now, known)
+        return known
 
     def unknown_names(self) -> list[str]:
         """Keys of `SECRETS_APP` that mean nothing here, probably mistyped."""

@@ -12,6 +12,7 @@ one of another. No two different lists of parts have the same encoding.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from uuid import UUID
 
 
@@ -56,7 +57,7 @@ def digest_aad(label: bytes, kek: WrappedKek) -> bytes:
     return encode_parts(b"vaultsite/v1/digest", label, kek.vault_id.bytes, version)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EncryptionContext:
     """Where a secret version lives, and the key-encryption key it is sealed under."""
 
@@ -74,8 +75,11 @@ class EncryptionContext:
         return self._aad(b"vaultsite/v1/dek")
 
     def _aad(self, label: bytes) -> bytes:
+        return encode_parts(label) + self._place
+
+    @cached_property
+    def _place(self) -> bytes:
         return encode_parts(
-            label,
             self.vault_id.bytes,
             self.secret_id.bytes,
             self.path.encode(),

@@ -109,6 +109,31 @@ def _columns_and_marks(model: type[models.Model]) -> tuple[str, str]:
 
 def _values(row: models.Model, database: Any) -> list[Any]:
     return [
-        field.get_db_prep_save(field.pre_save(row, add=True), database)
-        for field in row._meta.concrete_fields
+        getattr(row, field.attname)
+        if is_plain
+        else field.get_db_prep_save(field.pre_save(row, add=True), database)
+        for field, is_plain in _fields(type(row), database.vendor)
     ]
+
+
+# What PostgreSQL's driver takes as it is.
+_PLAIN = {
+    models.CharField,
+    models.DateTimeField,
+    models.PositiveBigIntegerField,
+    models.PositiveIntegerField,
+    models.UUIDField,
+}
+
+
+@lru_cache(maxsize=64)
+def _fields(model: type[models.Model], vendor: str) -> list[tuple[Any, bool]]:
+    """Each field, and whether its value goes to the driver as it stands in the object."""
+    return [
+        (field, vendor == "postgresql" and type(_aim(field)) in _PLAIN)
+        for field in model._meta.concrete_fields
+    ]
+
+
+def _aim(field: Any) -> Any:
+    return _aim(field.target_field) if isinstance(field, models.ForeignKey) else field

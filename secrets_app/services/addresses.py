@@ -1,5 +1,6 @@
 """Where a request comes from, for the API and for pages."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
@@ -26,6 +27,7 @@ def client_address(request: Any) -> str | None:
     return None if address is None else str(address)
 
 
+@lru_cache(maxsize=4096)
 def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text)

@@ -118,6 +118,11 @@ class ApiViewSet(ViewSet):
             raise
         return _response(present(result))
 
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """`Allow` where it is asked for (RFC 9110, 10.2.1)."""
+        return {} if self.action not in (None, "metadata") else super().default_response_headers
+
     def get_exception_handler(self) -> Any:
         return problem_response
 
