@@ -177,6 +177,11 @@ def _database(config: dict[str, Any]) -> dict[str, Any]:
         config["CONN_HEALTH_CHECKS"] = True
         # Statements are parsed and planned once for each connection, not each time.
         config.setdefault("OPTIONS", {}).update(server_side_binding=True, prepare_threshold=2)
+        if env.bool("DATABASE_POOLER", default=False):
+            # A pooler like pgbouncer gives each transaction another connection of the server:
+            # nothing may be left on one for the next statement to find.
+            config["DISABLE_SERVER_SIDE_CURSORS"] = True
+            config["OPTIONS"]["prepare_threshold"] = None
     else:
         raise ImproperlyConfigured("DATABASE_URL must name PostgreSQL or SQLite.")
     return config
