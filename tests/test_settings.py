@@ -12,7 +12,7 @@ CLUSTER = "postgres://app@one:6432,two:6433/vaultsite?target_session_attrs=read-
 
 def database(**environment):
     """DATABASES["default"] of the production settings under these variables."""
-    script = "import json; from vaultsite.settings import DATABASES; print(json.dumps(DATABASES['default']))"
+    script = "import json; from vaultsite.settings import DATABASES as d; print(json.dumps(d['default']))"
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,
