@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from secrets_app.errors import Forbidden
@@ -103,7 +104,10 @@ def add_versions(
     for version in versions:
         version.secret.current_version = version.number
         version.secret.deleted_at = None
-    Secret.objects.bulk_update(rows, ["current_version", "deleted_at"])
+    # One statement for all, since each number goes up by one.
+    Secret.objects.filter(pk__in=[row.pk for row in rows]).update(
+        current_version=F("current_version") + 1, deleted_at=None
+    )
     if rows:
         destroy_oldest(rows)
     return versions

@@ -1,5 +1,6 @@
 """The server of the systemd unit, with two workers: metrics of both, log lines, and its end."""
 
+import gzip
 import json
 import signal
 import sqlite3
@@ -7,8 +8,10 @@ import threading
 import time
 import urllib.request
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.production import production
@@ -22,6 +25,52 @@ def server(tmp_path):
         yield running
 
 
+class Collector(ThreadingHTTPServer):
+    """What spans are sent to: OTLP over HTTP."""
+
+    def __init__(self):
+        self.received = []
+        super().__init__(("127.0.0.1", 0), CollectorHandler)
+
+    def spans(self):
+        for raw in list(self.received):
+            for resource in ExportTraceServiceRequest.FromString(raw).resource_spans:
+                for scope in resource.scope_spans:
+                    yield from scope.spans
+
+
+class CollectorHandler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        raw = self.rfile.read(int(self.headers["Content-Length"]))
+        is_zipped = self.headers.get("Content-Encoding") == "gzip"
+        self.server.received.append(gzip.decompress(raw) if is_zipped else raw)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def collector():
+    with Collector() as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+@pytest.fixture
+def traced(tmp_path, collector):
+    settings = {
+        "TRACING": "on",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "METRICS_NETWORKS": "127.0.0.1/32",
+    }
+    with production(tmp_path, **settings) as running:
+        yield running
+
+
 def samples(server):
     with urllib.request.urlopen(server.base_url + "/metrics", timeout=30) as answer:
         text = answer.read().decode()
@@ -32,7 +81,8 @@ def samples(server):
     }
 
 
-def test_metrics_of_two_workers_are_one(server):
+def test_metrics_of_two_workers_are_one_and_their_spans_arrive(traced, collector):
+    server = traced
     demo = server.quickstart()
     url = f"/v1/vaults/{demo['vault_id']}/secrets/of-the-path"
     body = {"type": "note", "value": "v"}
@@ -52,8 +102,14 @@ def test_metrics_of_two_workers_are_one(server):
     access = [line for line in lines if line["logger"] == "secrets_app.access"]
     assert len({line["request_id"] for line in access}) == len(access) > 30
     assert {"_granian"} < {line["logger"] for line in lines}
+    deadline = time.monotonic() + 20
+    while [each.name for each in collector.spans()].count("PUT secrets_app:secret") < 30:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert {"identify", "database"} < {each.name for each in collector.spans()}
+    told = server.log.read_bytes() + b"".join(collector.received)
     for secret in ("of-the-path", demo["vault_id"], demo["token"]):
-        assert secret not in server.log.read_text()
+        assert secret.encode() not in told
 
 
 def test_requests_in_flight_finish_when_the_server_is_stopped(server):
