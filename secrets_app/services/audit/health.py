@@ -1,6 +1,7 @@
 """Whether the log is as it should be: events can be written, and are sealed in time."""
 
 from dataclasses import dataclass
+from math import inf
 
 from django.db import DatabaseError, transaction
 from django.utils import timezone
@@ -10,6 +11,7 @@ from secrets_app.errors import CryptoError
 from secrets_app.services.audit.record import OPERATOR, SUCCESS, Resource, record
 from secrets_app.services.audit.seal import unsealed
 from secrets_app.services.audit.writing import writing
+from secrets_app.services.reading import read_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,12 @@ def audit_health() -> AuditHealth:
 
 
 def seal_lag() -> float:
-    oldest = unsealed().order_by("id").values_list("created_at", flat=True).first()
-    return max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0
+    """Infinite while there is an event that was edited so that it cannot be read, which is never sealed."""
+    oldest = unsealed().order_by("id").values_list("created_at", flat=True)
+    read, damaged = read_each(oldest, lambda at: (timezone.now() - at).total_seconds(), most=1)
+    if damaged:
+        return inf
+    return max(0.0, read[0][1]) if read else 0.0
 
 
 def _can_write() -> bool:

@@ -87,3 +87,14 @@ def test_what_cannot_be_read_does_not_keep_the_rest_from_being_sealed(log, colum
     write_events(2)
     assert [seal.events for seal in seal_events()] == [4]
     assert seal_events() == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [case for case in UNSEALABLE if case.values[0] == "created_at"]
+)
+def test_the_alarm_tells_of_an_event_that_is_never_sealed(log, nobody, column, value):
+    assert nobody.get("/v1/health").json()["status"] == "healthy"
+    oldest = AuditEvent.objects.filter(seal_number=None).order_by("id").first()
+    edited(AuditEvent, oldest.pk, column, value)
+    seal_events()
+    assert nobody.get("/v1/health").json()["status"] == "degraded"
