@@ -215,6 +215,14 @@ def _operator() -> Any:
     return OPERATOR
 
 
+def _second_factor(world: World) -> None:
+    from secrets_app.services.second_factor import draw_salt
+    from vaultsite.accounts.models import SecondFactor
+
+    number, salt = draw_salt()
+    SecondFactor.objects.create(user=world.alice.user, key_number=number, salt=salt)
+
+
 def _jwt_file(world: World) -> None:
     from django.conf import settings
 
@@ -254,6 +262,9 @@ COMMANDS: dict[str, Command] = {
     "keys": Command(lambda w: run("keys")),
     "prune_audit": Command(lambda w: run("prune_audit", "--before", "9999-01-01"), _export),
     "purge_secrets": Command(lambda w: run("purge_secrets"), _delete_long_ago),
+    "remove_second_factor": Command(
+        lambda w: run("remove_second_factor", "alice@example.com"), _second_factor
+    ),
     "revoke_api_key": Command(lambda w: run("revoke_api_key", w.spare_key.pk)),
     "rotate_jwt_key": Command(lambda w: run("rotate_jwt_key"), _jwt_file),
     "rotate_kek": Command(lambda w: run("rotate_kek", w.vault.pk)),

@@ -3,10 +3,12 @@ these would cost it time and do nothing."""
 
 from typing import Any
 
+from csp import middleware as csp
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponseBase
+from django_otp import middleware as otp
 
 
 class _ForBrowsers:
@@ -25,6 +27,14 @@ class SessionMiddleware(_ForBrowsers, sessions.SessionMiddleware):
 
 
 class AuthenticationMiddleware(_ForBrowsers, auth.AuthenticationMiddleware):
+    pass
+
+
+class CSPMiddleware(_ForBrowsers, csp.CSPMiddleware):
+    pass
+
+
+class OTPMiddleware(_ForBrowsers, otp.OTPMiddleware):  # type: ignore[misc]
     pass
 
 

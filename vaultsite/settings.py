@@ -12,6 +12,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from vaultsite import home
+from vaultsite.console.theme import UNFOLD as UNFOLD
 
 env = environ.Env()
 HOME = home.path()
@@ -53,7 +54,23 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
 SESSION_COOKIE_AGE = 8 * 60 * 60
 X_FRAME_OPTIONS = "DENY"
-SECURE_REFERRER_POLICY = "no-referrer"
+# Not no-referrer: browsers then send `Origin: null` with forms, which is refused as forged.
+SECURE_REFERRER_POLICY = "same-origin"
+# Nothing from elsewhere, no script or handler within a page. The admin's Alpine.js needs unsafe-eval,
+# and its theme and Swagger UI write styles (ADR 24).
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+    }
+}
 
 # Browsers of other origins get in only when they are named; the API takes no cookies from them.
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
@@ -70,6 +87,8 @@ CORS_EXPOSE_HEADERS = ("etag", "retry-after", "x-request-id")
 # --- Django ------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "vaultsite.console",
+    "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -80,6 +99,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "axes",
+    "django_otp",
     *(["corsheaders"] if CORS_ALLOWED_ORIGINS else []),
     "vaultsite.accounts",
     "secrets_app",
@@ -87,15 +107,18 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "secrets_app.api.observe.ObserveRequests",
     "django.middleware.security.SecurityMiddleware",
+    "vaultsite.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     "vaultsite.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "vaultsite.middleware.AuthenticationMiddleware",
+    "vaultsite.middleware.OTPMiddleware",
     "vaultsite.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "vaultsite.accounts.second_factor.SecondFactorRequired",
 ]
 ROOT_URLCONF = "vaultsite.urls"
 WSGI_APPLICATION = "vaultsite.wsgi.application"
@@ -114,6 +137,7 @@ TEMPLATES = [
     }
 ]
 LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = "vaultsite.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
@@ -147,6 +171,10 @@ AXES_HTTP_RESPONSE_CODE = 429
 AXES_VERBOSE = False
 # Its pages would change counts without an event; `manage.py axes_reset` ends lockouts.
 AXES_ENABLE_ADMIN = False
+# A second factor for the admin: off, optional (who wants one), superusers or everybody (who must).
+ADMIN_OTP = env.str("ADMIN_OTP", default="optional")
+if ADMIN_OTP not in ("off", "optional", "superusers", "everybody"):
+    raise ImproperlyConfigured("ADMIN_OTP must be off, optional, superusers or everybody.")
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -219,6 +247,7 @@ SECRETS_APP = {
     "RATE_LIMIT_STORAGE": CACHE_URL if CACHE_URL.startswith("redis") else "memory://",
     "AUDIT_LOG": env.bool("AUDIT_LOG", default=False),
     "AUDIT_SEAL_ALARM": _whole("AUDIT_SEAL_ALARM", 300),
+    "ADMIN_BASE": "unfold.admin.ModelAdmin",
     "EXTRA_SECRET_TYPES": env.list("EXTRA_SECRET_TYPES", default=[]),
 }
 REST_FRAMEWORK = {

@@ -4,10 +4,12 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 
 from vaultsite.accounts.sign_in import SignInForm
+from vaultsite.accounts.views import second_factor
 from vaultsite.metrics import metrics
 from vaultsite.probes import livez, readyz
 
 admin.site.login_form = SignInForm
+admin.site.login_template = "accounts/login.html"
 
 urlpatterns = [
     path("", include("secrets_app.api.urls")),
@@ -23,6 +25,7 @@ urlpatterns = [
     path("metrics", metrics, name="metrics"),
     path("livez", livez, name="livez"),
     path("readyz", readyz, name="readyz"),
+    path("admin/second-factor/", admin.site.admin_view(second_factor), name="second-factor"),
     path("admin/", admin.site.urls),
 ]
 

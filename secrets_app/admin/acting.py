@@ -51,7 +51,7 @@ def confirm_and_act(
                 **admin.admin_site.each_context(request),
                 "title": question,
                 "opts": admin.opts,
-                "rows": chosen,
+                "rows": [(row.pk, admin.called(row)) for row in chosen],
                 "action": request.POST.get("action"),
                 "checkbox": helpers.ACTION_CHECKBOX_NAME,
                 "media": admin.media,
@@ -60,7 +60,9 @@ def confirm_and_act(
     actor = actor_of(request)
     for row in chosen:
         try:
-            admin.message_user(request, f"{row}: {act(row.pk, actor)}", messages.SUCCESS)
+            admin.message_user(
+                request, f"{admin.called(row)}: {act(row.pk, actor)}", messages.SUCCESS
+            )
         except SecretsAppError as error:
-            admin.message_user(request, f"{row}: {error.detail}", messages.ERROR)
+            admin.message_user(request, f"{admin.called(row)}: {error.detail}", messages.ERROR)
     return None

@@ -153,7 +153,7 @@ _PARTS = ("year", "month", "day")
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "who", "action", "what", "outcome", "ip_address")
+    list_display = ("created_at", "who", "action", "what", "outcome", "address")
     list_filter = (
         When,
         What,
@@ -199,6 +199,10 @@ class AuditEventAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         return (find_events(queryset, search_term) if search_term else queryset), False
+
+    @admin.display(description="from")
+    def address(self, row: AuditEvent) -> str | None:
+        return row.ip_address
 
     @admin.display(description="who")
     def who(self, row: AuditEvent) -> SafeString | str:

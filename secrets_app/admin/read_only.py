@@ -45,6 +45,8 @@ class ReadOnlyAdmin(ModelAdmin):
     paginator = BoundedPaginator
     list_per_page = 50
     list_max_show_all = 0
+    # Of django-unfold: on wide screens filters stand beside the list, not behind a button.
+    list_filter_sheet = False
     # `see_also` leads on to these, by the column that refers to the row.
     related_lists: tuple[tuple[str, str, str], ...] = ()
 
@@ -59,6 +61,12 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def called(self, row: Model) -> str:
+        """What people know a row by: the first column of the list."""
+        column = self.list_display[0]
+        method = getattr(self, str(column), None)
+        return str(method(row) if callable(method) else getattr(row, str(column))) or str(row.pk)
 
     def link(self, row: Model, text: str) -> SafeString:
         """A link to a row's own page."""

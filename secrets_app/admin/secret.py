@@ -6,6 +6,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 
 from secrets_app.admin.acting import confirm_and_act
 from secrets_app.admin.filters import (
@@ -142,7 +143,6 @@ class SecretVersionAdmin(ReadOnlyAdmin):
     secret_link = related("secret", "path")
     vault_link = related("vault", "name")
     created_by_link = related("created_by", "name")
-    key_link = related("vault_key", label="key")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer("value", "vault_key__wrapped")
@@ -150,6 +150,10 @@ class SecretVersionAdmin(ReadOnlyAdmin):
     @admin.display(description="version")
     def version(self, row: SecretVersion) -> str:
         return f"{row.secret.path} v{row.number}"
+
+    @admin.display(description="key")
+    def key_link(self, row: SecretVersion) -> SafeString:
+        return self.link(row.vault_key, f"v{row.vault_key.version} ({row.vault_key.state})")
 
     def has_disable_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("secrets_app.disable_secretversion")

@@ -1,5 +1,6 @@
-"""The secret behind the audit log. Two keys come of it: one for the MAC of each event, one that signs
-seals. Each is HKDF-Expand (RFC 5869, 2.3) of the secret, which is random and needs no extracting."""
+"""The secret behind the audit log. Three keys come of it: one for the MAC of each event, one that signs
+seals, one that seeds of second factors are made with. Each is HKDF-Expand (RFC 5869, 2.3) of the secret,
+which is random and needs no extracting."""
 
 import hashlib
 import hmac
@@ -7,6 +8,8 @@ import hmac
 from secrets_app.crypto.signing import Signer
 
 MAC_BYTES = 32
+# As long as RFC 4226, 4 (R6) recommends.
+SEED_BYTES = 20
 
 
 class AuditKey:
@@ -15,6 +18,7 @@ class AuditKey:
     def __init__(self, secret: bytes) -> None:
         self._mac_key = _expand(secret, b"vaultsite/v1/audit-mac")
         self._signer = Signer(_expand(secret, b"vaultsite/v1/audit-seal"))
+        self._seed_key = _expand(secret, b"vaultsite/v1/second-factor")
 
     @property
     def public_key(self) -> bytes:
@@ -31,6 +35,10 @@ class AuditKey:
     def sign(self, content: bytes) -> bytes:
         """The Ed25519 signature (64 bytes) of a seal's content."""
         return self._signer.sign(content)
+
+    def seed(self, salt: bytes) -> bytes:
+        """The seed (20 bytes) of the second factor that has this salt."""
+        return hmac.digest(self._seed_key, salt, hashlib.sha256)[:SEED_BYTES]
 
 
 def _expand(secret: bytes, purpose: bytes) -> bytes:

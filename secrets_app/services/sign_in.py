@@ -49,16 +49,21 @@ def sign_in_with_password(
 
 
 def record_session_sign_in(
-    *, user: AbstractBaseUser | None, email: str, reason: str | None, actor: Actor
+    *,
+    user: AbstractBaseUser | None,
+    email: str,
+    reason: str | None,
+    actor: Actor,
+    method: str = "session",
 ) -> None:
     """Leave the event of a sign-in to pages, such as the admin's.
 
-    `reason`: why it was refused, None for a success, which has a user.
+    `reason`: why it was refused, None for a success, which has a user. `method`: what was asked for.
     """
     if user is not None and reason is None:
-        _record_success("session", principal_for_user(user), actor)
+        _record_success(method, principal_for_user(user), actor)
     else:
-        _record_failure("session", reason or "unknown", _principal_named(email), actor)
+        _record_failure(method, reason or "unknown", _principal_named(email), actor)
 
 
 def _principal_named(email: str) -> Principal | None:

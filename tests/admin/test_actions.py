@@ -29,7 +29,7 @@ def test_it_asks_before_anything_is_done(world):
     before = AuditEvent.objects.count()
     page = act(world.operator, version, "disable", confirmed=False)
     assert "Disable these versions" in page.content.decode()
-    assert str(version) in page.content.decode()
+    assert "a v1" in page.content.decode()
     assert AuditEvent.objects.count() == before
     version.refresh_from_db()
     assert version.disabled_at is None

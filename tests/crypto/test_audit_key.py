@@ -29,6 +29,14 @@ def test_macs_and_signatures_have_keys_of_their_own():
     assert not is_signed(b"content", signature, b"short")
 
 
+def test_seeds_of_second_factors_have_a_key_of_their_own():
+    key = AuditKey(SECRET)
+    seed_key = hmac.digest(SECRET, b"vaultsite/v1/second-factor\x01", hashlib.sha256)
+    assert key.seed(b"salt") == hmac.digest(seed_key, b"salt", hashlib.sha256)[:20]
+    assert key.seed(b"salt") != key.seed(b"another")
+    assert key.seed(b"salt") != key.mac(b"salt")[:20]
+
+
 def test_nothing_secret_is_shown():
     shown = repr(AuditKey(SECRET)) + str(vars(AuditKey(SECRET)).keys())
     assert SECRET.hex() not in shown

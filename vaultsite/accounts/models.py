@@ -3,11 +3,16 @@
 from typing import Any, ClassVar
 from uuid import uuid4
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django_otp.models import Device, ThrottlingMixin
+from django_otp.oath import TOTP
+
+from secrets_app.services.second_factor import seed_of
 
 
 class LowerCaseEmailField(models.EmailField):  # type: ignore[type-arg]
@@ -61,3 +66,54 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return str(self.email)
+
+
+class SecondFactor(ThrottlingMixin, Device):  # type: ignore[misc]
+    """A person's authenticator app (TOTP, RFC 6238). What is stored is a salt: the seed is made of it
+    with a key that the root key wraps, whenever a code is checked."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="second_factor"
+    )
+    key_number = models.PositiveIntegerField(editable=False)
+    salt = models.BinaryField(editable=False)
+    # The step of the last code that was taken: none is taken twice.
+    last_t = models.BigIntegerField(default=-1, editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"second factor of {self.user_id}"
+
+    def get_throttle_factor(self) -> int:
+        """Seconds to wait after the first wrong code, twice as long after each further one."""
+        return 1
+
+    def verify_token(self, token: str) -> bool:
+        """Whether this is the code of now, or of the step before or after, and was not used yet.
+
+        After wrong codes none is taken for a while, from whichever address. Raises OpenError,
+        ProviderError.
+        """
+        with transaction.atomic():
+            mine = SecondFactor.objects.select_for_update().get(pk=self.pk)
+            if not mine.verify_is_allowed()[0]:
+                return False
+            totp = code_maker(seed_of(key_number=mine.key_number, salt=bytes(mine.salt)))
+            if is_code(token) and totp.verify(int(token), tolerance=1, min_t=mine.last_t + 1):
+                mine.last_t = totp.t()
+                mine.throttle_reset()
+                return True
+            mine.throttle_increment()
+            return False
+
+
+def code_maker(seed: bytes) -> TOTP:
+    """What makes and checks codes: six digits, a new one each 30 seconds."""
+    return TOTP(seed, step=30, digits=CODE_DIGITS)
+
+
+def is_code(text: str) -> bool:
+    return len(text) == CODE_DIGITS and text.isascii() and text.isdigit()
+
+
+CODE_DIGITS = 6

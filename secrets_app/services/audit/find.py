@@ -54,4 +54,6 @@ def named(ids: Iterable[UUID]) -> dict[UUID, Any]:
 
 def name_of(row: Any) -> str:
     """What people call a row that `named` found."""
-    return str(getattr(row, "path", None) or getattr(row, "name", None) or row)
+    if isinstance(row, VaultKey):
+        return f"vault key {row.version}"
+    return str(getattr(row, "path", None) or getattr(row, "name", None) or row.pk)

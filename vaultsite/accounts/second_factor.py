@@ -1,0 +1,104 @@
+"""Second factors of people who use the admin: set up, asked for, taken away; each with its event.
+
+`ADMIN_OTP` says for whom: `off`, `optional` (whoever wants one), `superusers` or `everybody` (who must
+set one up before anything else).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import logout
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django_otp import login as note_second_factor
+
+from secrets_app.services.audit import FAILURE, SUCCESS, Actor, Resource, record
+from secrets_app.services.principals import principal_for_user
+from secrets_app.services.second_factor import seed_of
+from vaultsite.accounts.models import SecondFactor, User, code_maker, is_code
+
+# Pages of the admin that are for people who have not come in, or want out.
+_OPEN_PAGES = {"login", "logout", "jsi18n"}
+
+
+def is_required(user: User) -> bool:
+    """Whether this person has to have a second factor."""
+    rule = settings.ADMIN_OTP
+    return rule == "everybody" or (rule == "superusers" and user.is_superuser)
+
+
+class SecondFactorRequired:
+    """Middleware: no page of the admin without the second factor that its person has or must have."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Any, arguments: Any, keywords: Any
+    ) -> HttpResponse | None:
+        match = request.resolver_match
+        if match is None or match.app_name != "admin" or match.url_name in _OPEN_PAGES:
+            return None
+        user = request.user
+        if settings.ADMIN_OTP == "off" or not isinstance(user, User) or not user.is_staff:
+            return None
+        if request.user.is_verified():  # type: ignore[union-attr]
+            return None
+        if SecondFactor.objects.filter(user=user, confirmed=True).exists():
+            # Signed in before it was set up elsewhere.
+            logout(request)
+            return redirect("admin:login")
+        return redirect("second-factor") if is_required(user) else None
+
+
+def add_second_factor(
+    *, request: HttpRequest, user: User, key_number: int, salt: bytes, code: str, actor: Actor
+) -> bool:
+    """Set it up when the code is one of this salt's; the session counts as verified from then on.
+
+    Raises OpenError, ProviderError.
+    """
+    totp = code_maker(seed_of(key_number=key_number, salt=salt))
+    if not is_code(code) or not totp.verify(int(code), tolerance=1):
+        _record("auth.second_factor_add", user, actor, "bad_code")
+        return False
+    with transaction.atomic():
+        factor = SecondFactor.objects.create(
+            user=user, name="app", key_number=key_number, salt=salt, last_t=totp.t()
+        )
+        _record("auth.second_factor_add", user, actor)
+    note_second_factor(request, factor)
+    return True
+
+
+def remove_second_factor(*, user: User, code: str, actor: Actor) -> bool:
+    """Take it away from who can still make a code. Raises OpenError, ProviderError."""
+    factor = SecondFactor.objects.filter(user=user).first()
+    if factor is None or not factor.verify_token(code):
+        _record("auth.second_factor_remove", user, actor, "bad_code")
+        return False
+    forget_second_factor(user=user, actor=actor)
+    return True
+
+
+def forget_second_factor(*, user: User, actor: Actor) -> bool:
+    """Take it away without a code, for operators. False when there is none."""
+    with transaction.atomic():
+        removed, _ = SecondFactor.objects.filter(user=user).delete()
+        if removed:
+            _record("auth.second_factor_remove", user, actor)
+    return bool(removed)
+
+
+def _record(action: str, user: User, actor: Actor, reason: str | None = None) -> None:
+    resource = Resource("principal", principal_for_user(user).id)
+    with transaction.atomic():
+        if reason is None:
+            record(action, SUCCESS, actor=actor, resource=resource)
+        else:
+            record(action, FAILURE, actor=actor, resource=resource, details={"reason": reason})

@@ -1,0 +1,93 @@
+"""The page where people set up their second factor, or take it away."""
+
+from base64 import b32encode
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import segno
+from django.conf import settings
+from django.contrib import admin, messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.safestring import mark_safe
+from django.views.decorators.http import require_http_methods
+
+from secrets_app.admin.acting import actor_of
+from secrets_app.services.second_factor import draw_salt, seed_of
+from vaultsite.accounts.models import SecondFactor, User
+from vaultsite.accounts.second_factor import (
+    add_second_factor,
+    is_required,
+    remove_second_factor,
+)
+
+_DRAWN = "second_factor_drawn"
+_ISSUER = "Vaultsite"
+_WRONG = "This is not the code of now. Wait for the next one and try again."
+
+
+@require_http_methods(["GET", "POST"])
+def second_factor(request: HttpRequest) -> HttpResponse:
+    """Shows the seed until it is confirmed by a code, and never again."""
+    user = request.user
+    if settings.ADMIN_OTP == "off" or not isinstance(user, User):
+        raise Http404
+    factor = SecondFactor.objects.filter(user=user).first()
+    if request.method == "POST":
+        code = request.POST.get("code", "").replace(" ", "")
+        done = _add(request, user, code) if factor is None else _remove(request, user, code)
+        if done:
+            return redirect("admin:index" if factor is None else "second-factor")
+        messages.error(request, _WRONG)
+    context: dict[str, Any] = {
+        **admin.site.each_context(request),
+        "title": "Second factor",
+        "factor": factor,
+        "is_required": is_required(user),
+    }
+    return TemplateResponse(
+        request,
+        "accounts/second_factor.html",
+        context if factor else context | _shown(user, *_drawn(request)),
+    )
+
+
+def _add(request: HttpRequest, user: User, code: str) -> bool:
+    number, salt = _drawn(request)
+    done = add_second_factor(
+        request=request,
+        user=user,
+        key_number=number,
+        salt=salt,
+        code=code,
+        actor=actor_of(request),
+    )
+    if done:
+        del request.session[_DRAWN]
+        messages.success(request, "Your second factor is set up. You are asked for it from now on.")
+    return done
+
+
+def _remove(request: HttpRequest, user: User, code: str) -> bool:
+    done = remove_second_factor(user=user, code=code, actor=actor_of(request))
+    if done:
+        messages.success(request, "Your second factor is taken away.")
+    return done
+
+
+def _drawn(request: HttpRequest) -> tuple[int, bytes]:
+    """The salt that this session tries; the seed itself is nowhere but on the page."""
+    if _DRAWN not in request.session:
+        number, salt = draw_salt()
+        request.session[_DRAWN] = [number, salt.hex()]
+    number, salt_hex = request.session[_DRAWN]
+    return number, bytes.fromhex(salt_hex)
+
+
+def _shown(user: User, number: int, salt: bytes) -> dict[str, Any]:
+    seed = b32encode(seed_of(key_number=number, salt=salt)).decode()
+    label = quote(f"{_ISSUER}:{user.email}")
+    url = f"otpauth://totp/{label}?{urlencode({'secret': seed, 'issuer': _ISSUER})}"
+    qr = segno.make(url, error="m").svg_inline(border=2, omitsize=True)
+    return {"seed": seed, "qr": mark_safe(qr)}  # noqa: S308  (drawn by the library from the URL)

@@ -1,0 +1,1 @@
+"""How pages write times: the same everywhere, to the second, in UTC."""
