@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from secrets_app.api.permissions import Access
 from secrets_app.api.problems import CONTENT_TYPE
+from secrets_app.api.serializers.base import SparseSerializer, StrictSerializer
 from secrets_app.policy.path import MAX_PATH_CHARS, PATH_REGEX
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
@@ -28,6 +29,43 @@ class ProblemSerializer(serializers.Serializer):  # type: ignore[type-arg]
         help_text="On 400: field → messages.",
     )
 
+
+# What an answer carries beside its body.
+_ALWAYS = (
+    OpenApiParameter(
+        "WWW-Authenticate", str, OpenApiParameter.HEADER, required=True, response=[401]
+    ),
+    OpenApiParameter(
+        "Retry-After",
+        {"type": "integer", "minimum": 1},
+        OpenApiParameter.HEADER,
+        required=True,
+        response=[429],
+        description="Seconds.",
+    ),
+    OpenApiParameter(
+        "Retry-After",
+        {"type": "integer", "minimum": 1},
+        OpenApiParameter.HEADER,
+        response=[409, 500],
+        description="Seconds; absent where trying again does not help.",
+    ),
+)
+ETAG = OpenApiParameter(
+    "ETag",
+    {"type": "string", "pattern": '^"[1-9][0-9]*"$'},
+    OpenApiParameter.HEADER,
+    required=True,
+    response=[200, 201, 304],
+    description="The number of the version, in quotes.",
+)
+UNCACHED = OpenApiParameter(
+    "Cache-Control",
+    {"type": "string", "enum": ["no-store"]},
+    OpenApiParameter.HEADER,
+    required=True,
+    response=[200, 304],
+)
 
 _PROBLEMS = {
     400: "The path, vault id or body is not valid.",
@@ -64,6 +102,7 @@ PATH = OpenApiParameter(
 
 def operation(**what: Any) -> Callable[[_Handler], _Handler]:
     """`extend_schema` on top of ApiSchema, whatever schema class the host project has set."""
+    what["parameters"] = [*what.get("parameters", ()), *_ALWAYS]
 
     def decorate(handler: _Handler) -> _Handler:
         handler.kwargs = {"schema": ApiSchema}  # type: ignore[attr-defined]
@@ -75,21 +114,28 @@ def operation(**what: Any) -> Callable[[_Handler], _Handler]:
 ITEM_ID = OpenApiParameter("item_id", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH)
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "pattern": "^[!-~]+$", "minLength": 1, "maxLength": 255},
     OpenApiParameter.HEADER,
     description="A repeat with the same key and body within 24 hours gets the first answer again.",
 )
+_TAGS = r'^(\*|"[1-9][0-9]{0,8}"(, "[1-9][0-9]{0,8}")*)$'  # others are taken, and fit no version
 IF_MATCH = OpenApiParameter(
     "If-Match",
-    str,
+    {"type": "string", "pattern": _TAGS},
     OpenApiParameter.HEADER,
     description='`"<version>"` or `*`: 412 unless this is the current version.',
 )
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
-    str,
+    {"type": "string", "pattern": _TAGS},
     OpenApiParameter.HEADER,
-    description='On GET `"<version>"` or `*`: 304 when it is the current one. On PUT `*`: create only.',
+    description='`"<version>"` or `*`: 304 when it is the current one.',
+)
+CREATE_ONLY = OpenApiParameter(
+    "If-None-Match",
+    {"type": "string", "enum": ["*"]},
+    OpenApiParameter.HEADER,
+    description="Create only: 412 when there is a version already.",
 )
 NUMBER = OpenApiParameter(
     "number",
@@ -103,6 +149,28 @@ class ApiSchema(AutoSchema):
     """Operation ids and tags from the view; no security where an action is public."""
 
     view: Any
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        """No answer is a bare array, whatever an action is called."""
+        return False
+
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> dict[str, Any]:
+        """What the serializers of `api/serializers/base.py` do, and drf-spectacular cannot know."""
+        described: dict[str, Any] = super()._map_basic_serializer(  # type: ignore[no-untyped-call]
+            serializer, direction
+        )
+        if isinstance(serializer, StrictSerializer):
+            described["additionalProperties"] = serializer.unknown_fields
+            # A PATCH leaves out what may be left out, and no more.
+            required = [name for name, field in serializer.fields.items() if field.required]
+            if required:
+                described["required"] = sorted(required)
+        if isinstance(serializer, SparseSerializer):
+            for name, field in described["properties"].items():
+                if "null" in field.get("type", ()):
+                    (field["type"],) = [kind for kind in field["type"] if kind != "null"]
+                    described["required"].remove(name)
+        return described
 
     def get_auth(self) -> list[dict[str, Any]]:
         if self.view.access.get(self.view.action) is Access.PUBLIC:

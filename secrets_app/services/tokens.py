@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -37,7 +37,7 @@ class AccessToken(Token):
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    access_token: str
+    access_token: str = field(repr=False)
     expires_in: int
 
 

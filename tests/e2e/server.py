@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -36,6 +37,13 @@ class Server:
 
     def request(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
         """Status and body of one request over TCP."""
+        status, _, raw = self.exchange(method, path, body, token)
+        return status, json.loads(raw) if raw else None
+
+    def exchange(
+        self, method: str, path: str, body: Any = None, token: str = ""
+    ) -> tuple[int, Message, bytes]:
+        """Status, headers and body of one request over TCP."""
         request = urllib.request.Request(self.base_url + path, method=method)
         request.add_header("Content-Type", "application/json")
         if token:
@@ -43,11 +51,10 @@ class Server:
         data = None if body is None else json.dumps(body).encode()
         try:
             with urllib.request.urlopen(request, data, timeout=30) as response:
-                raw, status = response.read(), response.status
+                return response.status, response.headers, response.read()
         except urllib.error.HTTPError as error:
             with error:
-                raw, status = error.read(), error.code
-        return status, json.loads(raw) if raw else None
+                return error.code, error.headers, error.read()
 
 
 def manage(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

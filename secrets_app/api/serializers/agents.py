@@ -1,11 +1,17 @@
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from secrets_app.api.serializers.base import SparseSerializer, StrictSerializer
-from secrets_app.api.serializers.fields import BoundedListField, InstantField, NameField, TextField
+from secrets_app.api.serializers.fields import (
+    BoundedListField,
+    InstantField,
+    NameField,
+    TextField,
+    whole_number,
+)
 from secrets_app.models import Agent
 from secrets_app.services.agents import DEFAULT_TTL_S, MAX_TTL_S, MIN_TTL_S, NewAgent
 
@@ -21,9 +27,10 @@ class TtlField(serializers.Field):  # type: ignore[type-arg]
     }
 
     def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int or not MIN_TTL_S <= data <= MAX_TTL_S:
+        number = whole_number(data)
+        if number is None or not MIN_TTL_S <= number <= MAX_TTL_S:
             self.fail("invalid")
-        return data
+        return number
 
     def to_representation(self, value: int) -> int:
         return value
@@ -40,6 +47,8 @@ class IdField(serializers.UUIDField):
 
 class AgentCreateSerializer(StrictSerializer):
     """Flags that other servers of this family have are taken while they are false."""
+
+    unknown_fields: ClassVar[dict[str, Any]] = {"const": False}
 
     name = NameField()
     description = TextField(required=False)

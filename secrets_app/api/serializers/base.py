@@ -1,7 +1,7 @@
 from collections.abc import Callable, Mapping
 from functools import cache, cached_property
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -11,6 +11,9 @@ _SHOWN_NAMES = 20
 
 class StrictSerializer(serializers.Serializer):  # type: ignore[type-arg]
     """Input: refuses fields it does not know, by name. A mistyped `expire_at` must not pass."""
+
+    # In the words of JSON Schema, for the OpenAPI document.
+    unknown_fields: ClassVar[bool | dict[str, Any]] = False
 
     @classmethod
     def read(cls, data: Any) -> dict[str, Any]:
@@ -30,6 +33,10 @@ class StrictSerializer(serializers.Serializer):  # type: ignore[type-arg]
                 {_printable(name): ["Unknown field."] for name in unknown[:_SHOWN_NAMES]}
             )
         return super().to_internal_value(data)
+
+    def __repr__(self) -> str:
+        """DRF's would show what was sent."""
+        return f"<{type(self).__name__}>"
 
 
 class SparseSerializer(serializers.Serializer):  # type: ignore[type-arg]

@@ -5,7 +5,7 @@ from rest_framework import serializers
 
 from secrets_app.api.schema import ProblemSerializer
 from secrets_app.api.serializers.base import StrictSerializer
-from secrets_app.api.serializers.fields import BoundedListField
+from secrets_app.api.serializers.fields import BoundedListField, whole_number
 from secrets_app.api.serializers.secrets import (
     RevealedSecretSerializer,
     SecretSerializer,
@@ -42,9 +42,10 @@ class VersionField(serializers.Field):  # type: ignore[type-arg]
     default_error_messages = {"invalid": "This is the number of a version, or 0 for none yet."}
 
     def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int or not 0 <= data < 2**31:
+        number = whole_number(data)
+        if number is None or not 0 <= number < 2**31:
             self.fail("invalid")
-        return data
+        return number
 
 
 class BatchReadRequestSerializer(StrictSerializer):

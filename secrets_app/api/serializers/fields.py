@@ -118,10 +118,19 @@ class CountField(serializers.Field):  # type: ignore[type-arg]
     default_error_messages = {"invalid": "This must be a whole number from 1 to {most}."}
 
     def to_internal_value(self, data: Any) -> int:
-        is_number = isinstance(data, (int, float)) and not isinstance(data, bool)
-        if not is_number or not 1 <= data <= _MAX_COUNT or data != int(data):
+        number = whole_number(data)
+        if number is None or not 1 <= number <= _MAX_COUNT:
             self.fail("invalid", most=_MAX_COUNT)
-        return int(data)
+        return number
+
+
+def whole_number(data: Any) -> int | None:
+    """JSON has one kind of number: 3.0 is an integer there (JSON Schema, 6.1.1). None for others."""
+    if isinstance(data, bool):
+        return None
+    if isinstance(data, float):
+        return int(data) if data.is_integer() else None
+    return data if isinstance(data, int) else None
 
 
 class BoundedListField(serializers.ListField):

@@ -1,5 +1,6 @@
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from secrets_app.api.serializers.base import SparseSerializer, StrictSerializer
@@ -30,12 +31,58 @@ def _effect() -> serializers.ChoiceField:
     )
 
 
+_CLOCK = {"type": "string", "pattern": "^(?:[01][0-9]|2[0-3]):[0-5][0-9]$"}
+_ZONE = {
+    "type": "string",
+    "description": "A name of the IANA time zone database.",
+    "default": "UTC",
+}
+_DAYS = {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0, "maximum": 6}}
+
+
+def _closed(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": required | optional,
+        "required": sorted(required),
+        "additionalProperties": False,
+    }
+
+
+@extend_schema_field(
+    _closed(
+        {},
+        ip_allowlist={
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 256,
+            "items": {"type": "string", "description": "A network in CIDR form."},
+        },
+        time_window={
+            "oneOf": [
+                _closed({"after": _CLOCK, "before": _CLOCK}, timezone=_ZONE),
+                _closed(
+                    {
+                        "start_hour": {"type": "integer", "minimum": 0, "maximum": 23},
+                        "end_hour": {"type": "integer", "minimum": 0, "maximum": 24},
+                    },
+                    days_of_week=_DAYS,
+                    timezone=_ZONE,
+                ),
+            ]
+        },
+    )
+)
+class ConditionsField(JSONObjectField):
+    """What it may hold is judged by `policy/conditions.py`."""
+
+
 class PolicyCreateSerializer(StrictSerializer):
     secret_path_pattern = StringField()
     principal_type = _choices(PRINCIPAL_TYPES)
     principal_id = StringField(max_length=150, help_text="An id, or a group's name.")
     permissions = BoundedListField(child=_choices(GRANTABLE), min_length=1, max_length=8)
-    conditions = JSONObjectField(required=False)
+    conditions = ConditionsField(required=False)
     expires_at = InstantField(required=False)
     effect = _effect()
 
@@ -50,7 +97,7 @@ class PolicyUpdateSerializer(StrictSerializer):
     permissions = BoundedListField(
         child=_choices(GRANTABLE), min_length=1, max_length=8, required=False
     )
-    conditions = JSONObjectField(required=False, allow_null=True)
+    conditions = ConditionsField(required=False, allow_null=True)
     expires_at = InstantField(required=False, allow_null=True)
     effect = _effect()
 

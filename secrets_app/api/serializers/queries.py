@@ -1,7 +1,6 @@
 """Query parameters, checked like bodies: unknown names and bad values are a 400."""
 
 import base64
-import binascii
 import re
 from typing import Any
 from uuid import UUID
@@ -16,9 +15,12 @@ from secrets_app.policy.path import MAX_PATH_CHARS, PATH_REGEX
 from secrets_app.services.listing import DEFAULT_LIMIT, MAX_LIMIT
 
 _PREFIX = re.compile(rf"(?:{PATH_REGEX}/?)?")
+_CURSOR = re.compile(r"[A-Za-z0-9_-]{22}")  # 16 bytes
 
 
-@extend_schema_field({"type": "string", "maxLength": MAX_PATH_CHARS})
+@extend_schema_field(
+    {"type": "string", "pattern": f"^{_PREFIX.pattern}$", "maxLength": MAX_PATH_CHARS}
+)
 class PrefixField(serializers.Field):  # type: ignore[type-arg]
     default_error_messages = {"invalid": "A prefix is the start of a path."}
 
@@ -40,24 +42,23 @@ class LimitField(serializers.Field):  # type: ignore[type-arg]
         return int(data)
 
 
-@extend_schema_field({"type": "string"})
+@extend_schema_field({"type": "string", "pattern": f"^{_CURSOR.pattern}$"})
 class CursorField(serializers.Field):  # type: ignore[type-arg]
     """Where a page ended, as an opaque text: it says no path."""
 
     default_error_messages = {"invalid": "This is not a cursor of this list."}
 
     def to_internal_value(self, data: Any) -> UUID:
-        try:
-            return UUID(bytes=base64.urlsafe_b64decode(data + "=="))
-        except (binascii.Error, ValueError):
+        if _CURSOR.fullmatch(data) is None:
             self.fail("invalid")
+        return UUID(bytes=base64.urlsafe_b64decode(data + "=="))
 
     @staticmethod
     def encode(where: UUID) -> str:
         return base64.urlsafe_b64encode(where.bytes).rstrip(b"=").decode()
 
 
-@extend_schema_field({"type": "integer", "minimum": 1})
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": 999_999_999})
 class VersionCursorField(serializers.Field):  # type: ignore[type-arg]
     default_error_messages = {"invalid": "This is not a cursor of this list."}
 

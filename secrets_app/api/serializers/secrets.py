@@ -10,6 +10,7 @@ from secrets_app.api.serializers.fields import (
     JSONObjectField,
     PlaintextField,
     SecretTypeField,
+    whole_number,
 )
 from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.models import SecretVersion
@@ -102,9 +103,10 @@ class LengthField(serializers.Field):  # type: ignore[type-arg]
     }
 
     def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int or not MIN_LENGTH <= data <= MAX_LENGTH:
+        number = whole_number(data)
+        if number is None or not MIN_LENGTH <= number <= MAX_LENGTH:
             self.fail("invalid")
-        return data
+        return number
 
 
 @extend_schema_field({"type": "string", "enum": list(CHARSETS), "default": "hex"})

@@ -5,7 +5,7 @@ from rest_framework.response import Response
 
 from secrets_app.api.permissions import Access
 from secrets_app.api.problems import item_problem
-from secrets_app.api.schema import IDEMPOTENCY_KEY, VAULT_ID, operation, problems
+from secrets_app.api.schema import IDEMPOTENCY_KEY, UNCACHED, VAULT_ID, operation, problems
 from secrets_app.api.serializers.batches import (
     BatchReadRequestSerializer,
     BatchReadSerializer,
@@ -28,7 +28,7 @@ class BatchViewSet(ApiViewSet):
 
     @operation(
         summary="Read up to 200 secrets",
-        parameters=[VAULT_ID],
+        parameters=[VAULT_ID, UNCACHED],
         request=BatchReadRequestSerializer,
         responses={200: BatchReadSerializer} | problems(400, 401, 403, 404, 413, 415, 500),
     )

@@ -7,10 +7,13 @@ from rest_framework.response import Response
 from secrets_app.api.headers import known_versions, write_precondition
 from secrets_app.api.permissions import Access
 from secrets_app.api.schema import (
+    CREATE_ONLY,
+    ETAG,
     IDEMPOTENCY_KEY,
     IF_MATCH,
     IF_NONE_MATCH,
     PATH,
+    UNCACHED,
     VAULT_ID,
     operation,
     problems,
@@ -76,7 +79,7 @@ class SecretViewSet(ApiViewSet):
 
     @operation(
         summary="Create or update a secret",
-        parameters=[VAULT_ID, PATH, IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY],
+        parameters=[VAULT_ID, PATH, IF_MATCH, CREATE_ONLY, IDEMPOTENCY_KEY, ETAG],
         request=SecretWriteSerializer,
         responses={201: SecretSerializer} | problems(*_CHANGE_PROBLEMS, 412),
     )
@@ -99,7 +102,7 @@ class SecretViewSet(ApiViewSet):
 
     @operation(
         summary="Read a secret",
-        parameters=[VAULT_ID, PATH, IF_NONE_MATCH],
+        parameters=[VAULT_ID, PATH, IF_NONE_MATCH, ETAG, UNCACHED],
         responses={200: RevealedSecretSerializer, 304: None}
         | problems(400, 401, 403, 404, 410, 500),
     )
@@ -131,7 +134,7 @@ class SecretViewSet(ApiViewSet):
 
     @operation(
         summary="Let the server draw a new value",
-        parameters=[VAULT_ID, PATH, IDEMPOTENCY_KEY],
+        parameters=[VAULT_ID, PATH, IDEMPOTENCY_KEY, ETAG],
         request=RotateSerializer,
         responses={201: SecretSerializer} | problems(*_CHANGE_PROBLEMS),
     )
@@ -153,7 +156,7 @@ class SecretViewSet(ApiViewSet):
 
     @operation(
         summary="Bring a deleted secret back",
-        parameters=[VAULT_ID, PATH, IDEMPOTENCY_KEY],
+        parameters=[VAULT_ID, PATH, IDEMPOTENCY_KEY, ETAG],
         request=None,
         responses={200: SecretSerializer} | problems(400, 401, 403, 404, 409, 410, 422, 500),
     )

@@ -6,10 +6,12 @@ from rest_framework.response import Response
 
 from secrets_app.api.headers import known_versions
 from secrets_app.api.schema import (
+    ETAG,
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
     NUMBER,
     PATH,
+    UNCACHED,
     VAULT_ID,
     operation,
     problems,
@@ -65,7 +67,7 @@ class VersionViewSet(ApiViewSet):
 
     @operation(
         summary="Read one version",
-        parameters=[VAULT_ID, PATH, NUMBER, IF_NONE_MATCH],
+        parameters=[VAULT_ID, PATH, NUMBER, IF_NONE_MATCH, ETAG, UNCACHED],
         responses={200: RevealedSecretSerializer, 304: None}
         | problems(400, 401, 403, 404, 410, 500),
     )
