@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from tests.e2e.server import ROOT, Server, new_database, serve
@@ -42,7 +43,12 @@ class Findings:
 def fuzz(server: Server, *, cases: int, seed: int | None = None) -> Findings:
     """Try every operation of a running server, then chains of them."""
     demo = server.quickstart()
-    names = {"FUZZ_API_KEY": demo["api_key"], "FUZZ_VAULT": demo["vault_id"]}
+    (key,) = server.request("GET", "/v1/auth/api-keys", token=demo["api_key"])[1]["keys"]
+    names = {
+        "FUZZ_API_KEY": demo["api_key"],
+        "FUZZ_KEY_ID": key["id"],
+        "FUZZ_VAULT": demo["vault_id"],
+    }
     phases = {"coverage,fuzzing": cases, "stateful": cases * _CHAINS}
     runs = [
         subprocess.run(
@@ -63,7 +69,9 @@ def fuzz(server: Server, *, cases: int, seed: int | None = None) -> Findings:
         for phase, number in phases.items()
     ]
     failed = server.log.read_text().count(" failed with ")
-    passed = not failed and all(run.returncode == 0 for run in runs)
+    # What ends the key would make everything after it a 401.
+    alive = server.request("GET", "/v1/auth/me", token=demo["api_key"])[0] == HTTPStatus.OK
+    passed = alive and not failed and all(run.returncode == 0 for run in runs)
     return Findings(passed, "\n".join(run.stdout for run in runs))
 
 

@@ -4,6 +4,7 @@ document go to a vault and a path that exist. Loaded by schemathesis (`schemathe
 import os
 import random
 from typing import Any
+from uuid import UUID
 
 import schemathesis
 
@@ -12,6 +13,9 @@ _PATHS = ("app/db", "app/key", "a")
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, **kwargs: Any) -> None:
+    # Nor does the key that all this is done with go: it is in a list whose ids are tried.
+    if case.path_parameters.get("item_id") == os.environ["FUZZ_KEY_ID"]:
+        case.path_parameters["item_id"] = str(UUID(int=0))
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     chance = random.Random(f"{case.path_parameters}{case.headers}")  # the same on a replay
