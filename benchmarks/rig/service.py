@@ -69,13 +69,19 @@ class Service:
         self.principal = self.ask("GET", "/v1/auth/me", token=self.token())["id"]
         self.allow(self.principal, pattern)
 
-    def allow(self, principal: str, pattern: str) -> None:
+    def allow(self, principal: str, pattern: str, vault: str = "") -> None:
         body = {"secret_path_pattern": pattern, "principal_type": "user"}
         body |= {"principal_id": principal, "permissions": ["read", "write"]}
-        path = f"/v1/vaults/{self.vault}/policies"
+        path = f"/v1/vaults/{vault or self.vault}/policies"
         self.ask("POST", path, body, self.token(self.owner_key))
 
-    def fill(self, paths: list[str], value: str) -> None:
+    def new_vault(self, name: str, pattern: str = "bench/**") -> str:
+        """Another vault with the same owner and the same policy."""
+        made = self.ask("POST", "/v1/vaults", {"name": name}, self.token(self.owner_key))
+        self.allow(self.principal, pattern, made["id"])
+        return str(made["id"])
+
+    def fill(self, paths: list[str], value: str, vault: str = "") -> None:
         """Write a version at each path, 200 a request."""
         token = self.token(self.owner_key)
         for start in range(0, len(paths), 200):
@@ -83,9 +89,8 @@ class Service:
                 {"path": path, "type": "api_key", "value": value}
                 for path in paths[start : start + 200]
             ]
-            self.ask(
-                "POST", f"/v1/vaults/{self.vault}/secrets:batchWrite", {"secrets": items}, token
-            )
+            url = f"/v1/vaults/{vault or self.vault}/secrets:batchWrite"
+            self.ask("POST", url, {"secrets": items}, token)
 
 
 @contextmanager
