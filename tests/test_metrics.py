@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from secrets_app.errors import ProviderUnavailable
 from secrets_app.models import SecretVersion
+from secrets_app.services.states import count_states
 from tests.cast import Api, allow, body, secret_url, write_events
 
 TOKEN = "scrape-" + "me"
@@ -209,6 +210,23 @@ def test_secrets_by_state(alice, vault, on):
         "disabled": 1,
         "destroyed": 1,
     }
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.django_db(transaction=True)
+def test_counting_secrets_is_given_up_when_it_takes_too_long(on):
+    from django.db import DatabaseError, connection
+
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("LOCK TABLE secrets_app_secretversion IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(DatabaseError):
+            count_states(within_ms=100)
+    finally:
+        other.close()
+    assert count_states(within_ms=5000)["available"] == 0
 
 
 def test_secrets_are_not_counted_at_every_scrape(alice, vault, on, django_assert_num_queries):

@@ -6,6 +6,7 @@ docs/operations.md lists every variable.
 
 from datetime import timedelta
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import environ
@@ -228,6 +229,10 @@ try:
 except ValueError:
     raise ImproperlyConfigured("METRICS_NETWORKS must be a list of networks (CIDR).") from None
 TRACING = env.bool("TRACING", default=False)
+if not Path(env.str("PROMETHEUS_MULTIPROC_DIR", default=".")).is_dir():
+    raise ImproperlyConfigured(
+        "PROMETHEUS_MULTIPROC_DIR must name a folder that is there, empty when the service starts."
+    )
 # How often the server that `quickstart --serve` starts has its log sealed, in seconds. 0: not at all.
 AUDIT_SEAL_EVERY = _whole("AUDIT_SEAL_EVERY", 10)
 

@@ -14,6 +14,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.e2e.load import Load
 from tests.e2e.production import production
 
 pytestmark = pytest.mark.only_on("sqlite")  # the database is not what is tried here
@@ -112,8 +113,19 @@ def test_metrics_of_two_workers_are_one_and_their_spans_arrive(traced, collector
         assert secret.encode() not in told
 
 
-def test_requests_in_flight_finish_when_the_server_is_stopped(server):
+def test_a_reload_loses_no_request_and_a_stop_lets_those_in_flight_finish(server):
     demo = server.quickstart()
+    with Load(server, demo) as load:
+        server.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 60
+        while server.log.read_text().count("Stopped old worker-") < 2:
+            assert load.is_alive()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        writes = load.writes
+        while load.writes < writes + 10:
+            assert load.is_alive()
+            time.sleep(0.1)
     url = f"/v1/vaults/{demo['vault_id']}/secrets/late"
     body = {"type": "note", "value": "v"}
     answers = []
