@@ -42,7 +42,9 @@ class SecondFactorRequired:
         self, request: HttpRequest, view: Any, arguments: Any, keywords: Any
     ) -> HttpResponse | None:
         match = request.resolver_match
-        if match is None or match.app_name != "admin" or match.url_name in _OPEN_PAGES:
+        if match is None or match.url_name in _OPEN_PAGES:
+            return None
+        if match.app_name != "admin" and match.url_name != "own-password":
             return None
         user = request.user
         if settings.ADMIN_OTP == "off" or not isinstance(user, User) or not user.is_staff:
