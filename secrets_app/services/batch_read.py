@@ -16,6 +16,7 @@ from secrets_app.policy.scope import scope_of
 from secrets_app.services.access import Caller, vault_of
 from secrets_app.services.audit import DENIED, FAILURE, SUCCESS, Event, Resource, record_all
 from secrets_app.services.lookup import NO_SECRET, check_available
+from secrets_app.services.retry import retried
 from secrets_app.services.reveal import Revealed, open_version
 
 MAX_ITEMS = 200
@@ -29,6 +30,7 @@ class Refused:
     error: SecretsAppError
 
 
+@retried
 def reveal_many(
     *, caller: Caller, vault_id: UUID, paths: Sequence[str]
 ) -> list[Revealed | Refused]:

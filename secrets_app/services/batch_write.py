@@ -17,6 +17,7 @@ from secrets_app.services.attempt import attempt
 from secrets_app.services.audit import DENIED, Event, Resource, record_all
 from secrets_app.services.idempotency import Once
 from secrets_app.services.preconditions import Precondition
+from secrets_app.services.retry import retried
 from secrets_app.services.rotation.vault_keys import active_vault_key
 from secrets_app.services.write import (
     NewVersion,
@@ -61,6 +62,7 @@ def authorize_many(*, caller: Caller, vault_id: UUID, paths: Sequence[str]) -> N
     raise Forbidden
 
 
+@retried
 def write_many(
     *, caller: Caller, vault_id: UUID, items: Sequence[BatchItem], once: Once | None = None
 ) -> list[SecretVersion]:

@@ -13,6 +13,7 @@ from secrets_app.services.attempt import attempt
 from secrets_app.services.audit import record_all
 from secrets_app.services.idempotency import Once
 from secrets_app.services.lookup import NO_SECRET, find_version, lock_secret
+from secrets_app.services.retry import retried
 from secrets_app.services.rotation.vault_keys import active_vault_key
 from secrets_app.services.write import NewVersion, add_version, written
 
@@ -35,6 +36,7 @@ class Recipe:
     type: str | None = None
 
 
+@retried
 def rotate_secret(
     *, caller: Caller, vault_id: UUID, path: str, recipe: Recipe, once: Once | None = None
 ) -> SecretVersion:

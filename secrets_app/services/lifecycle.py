@@ -14,8 +14,10 @@ from secrets_app.services.attempt import attempt
 from secrets_app.services.audit import SUCCESS, Actor, Resource, record
 from secrets_app.services.idempotency import Once, forget_answers_about
 from secrets_app.services.lookup import NO_SECRET, find_version, lock_secret
+from secrets_app.services.retry import retried
 
 
+@retried
 def delete_secret(*, caller: Caller, vault_id: UUID, path: str) -> None:
     """Make all versions unavailable; `undelete_secret` brings them back for a while.
 
@@ -30,6 +32,7 @@ def delete_secret(*, caller: Caller, vault_id: UUID, path: str) -> None:
         _record("secret.delete", caller.actor, secret)
 
 
+@retried
 def undelete_secret(
     *, caller: Caller, vault_id: UUID, path: str, once: Once | None = None
 ) -> SecretVersion:
@@ -53,6 +56,7 @@ def undelete_secret(
     return version
 
 
+@retried
 def purge_secret(*, caller: Caller, vault_id: UUID, path: str) -> None:
     """Destroy a secret, deleted or not, with all its versions, for good. For the vault's owner.
 
@@ -67,6 +71,7 @@ def purge_secret(*, caller: Caller, vault_id: UUID, path: str) -> None:
         secret.delete()
 
 
+@retried
 def disable_version(
     *, caller: Caller, vault_id: UUID, path: str, number: int, once: Once | None = None
 ) -> None:

@@ -25,6 +25,7 @@ from secrets_app.services.lookup import (
     find_version,
     record_description,
 )
+from secrets_app.services.retry import retried
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Revealed:
     value: Plaintext | None
 
 
+@retried
 def reveal_secret(
     *,
     caller: Caller,

@@ -25,6 +25,7 @@ from secrets_app.services.attempt import attempt, watched
 from secrets_app.services.audit import SUCCESS, Event, Resource, record_all, record_with
 from secrets_app.services.idempotency import Once
 from secrets_app.services.preconditions import Precondition
+from secrets_app.services.retry import retried
 from secrets_app.services.rotation.vault_keys import active_vault_key, prepared
 
 _ATTEMPTS = 5
@@ -42,6 +43,7 @@ class NewVersion:
     max_access_count: int | None = None
 
 
+@retried
 def write_secret(
     *,
     caller: Caller,
