@@ -36,12 +36,13 @@ def confirm_and_act(
     *,
     question: str,
     act: Callable[[UUID, Actor], str],
+    most: int = _MOST_ROWS,
 ) -> HttpResponse | None:
     """Ask the question with the rows below it; once that is confirmed, call `act` for each row, in its
-    own transaction, and tell what it answered or why it was refused."""
-    chosen = list(rows[: _MOST_ROWS + 1])
-    if len(chosen) > _MOST_ROWS:
-        admin.message_user(request, f"Choose at most {_MOST_ROWS} rows.", messages.ERROR)
+    own transaction, and tell what it answered or why it was refused. More than `most` rows are refused."""
+    chosen = list(rows[: most + 1])
+    if len(chosen) > most:
+        admin.message_user(request, f"Choose at most {most} rows.", messages.ERROR)
         return None
     if "confirmed" not in request.POST:
         return TemplateResponse(

@@ -29,8 +29,8 @@ class PrincipalAdmin(ReadOnlyAdmin):
         ("policies", "policy", "principal_id"),
         ("vaults", "vault", "owner_id"),
         ("agents", "agent", "owner_id"),
-        ("what it did", "auditevent", "actor_id"),
-        ("what was done to it", "auditevent", "resource_id"),
+        ("events by it", "auditevent", "actor_id"),
+        ("events about it", "auditevent", "resource_id"),
     )
     actions = ("end_tokens",)
 
@@ -79,8 +79,8 @@ class AgentAdmin(ReadOnlyAdmin):
     related_lists = (
         ("keys", "apikey", "principal_id"),
         ("policies", "policy", "principal_id"),
-        ("what it did", "auditevent", "actor_id"),
-        ("what was done to it", "auditevent", "resource_id"),
+        ("events by it", "auditevent", "actor_id"),
+        ("events about it", "auditevent", "resource_id"),
     )
     actions = ("deactivate",)
     principal_link = related("principal", "name")

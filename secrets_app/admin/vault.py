@@ -15,7 +15,8 @@ from secrets_app.models import Principal, Vault, VaultKey
 from secrets_app.services.audit import Actor
 from secrets_app.services.rotation.kek import rotate_vault
 
-# As many as are moved in about the time that a person waits.
+# As many as are done in about the time that a person waits.
+_VAULTS_AT_ONCE = 5
 _VALUES_MOVED_AT_ONCE = 5_000
 
 
@@ -62,7 +63,12 @@ class VaultAdmin(ReadOnlyAdmin):
     @admin.action(description="Rotate the key of the chosen vaults", permissions=["rotate"])
     def rotate(self, request: HttpRequest, queryset: QuerySet[Vault]) -> HttpResponse | None:
         return confirm_and_act(
-            self, request, queryset, question="Rotate the keys of these vaults", act=_rotate
+            self,
+            request,
+            queryset,
+            question="Rotate the keys of these vaults",
+            act=_rotate,
+            most=_VAULTS_AT_ONCE,
         )
 
 

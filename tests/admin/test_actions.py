@@ -5,7 +5,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.urls import reverse
 
 from secrets_app.models import AuditEvent, Secret, SecretVersion, VaultKey
-from tests.cast import Api
+from tests.cast import Api, vault_of
 from tests.every_action import ADMIN_ACTIONS, make_world, operator_client
 
 
@@ -100,11 +100,10 @@ def test_one_refusal_does_not_hold_back_the_others(world):
 
 
 def test_too_many_rows_at_once_are_refused(world, monkeypatch):
-    monkeypatch.setattr("secrets_app.admin.acting._MOST_ROWS", 1)
-    answer = act(world.operator, world.spare_key, "revoke", world.alice.key)
+    monkeypatch.setattr("secrets_app.admin.vault._VAULTS_AT_ONCE", 1)
+    answer = act(world.operator, world.vault, "rotate", vault_of(world.alice, "another"))
     assert told(answer) == ["Choose at most 1 rows."]
-    world.spare_key.refresh_from_db()
-    assert world.spare_key.revoked_at is None
+    assert VaultKey.objects.filter(vault=world.vault).count() == 1
 
 
 @pytest.mark.parametrize("action", ADMIN_ACTIONS, ids=" ".join)
