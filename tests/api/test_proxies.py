@@ -67,5 +67,5 @@ def test_a_malformed_network_is_said_at_the_start(settings):
     from django.core.checks import run_checks
 
     settings.SECRETS_APP = settings.SECRETS_APP | {"TRUSTED_PROXIES": ["10.0.0.1/8"]}
-    (message,) = run_checks(tags=["secrets_app"])
+    (message,) = run_checks(tags=["secrets_app"], databases=[])
     assert "TRUSTED_PROXIES" in message.msg
