@@ -44,7 +44,8 @@ def _span(tracer: Any, name: str, attributes: dict[str, str]) -> Iterator[Any]:
 
 def trace_query(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
     """For Django's `execute_wrapper`: a span around each statement, with its first word."""
-    operation = sql.lstrip("( ").partition(" ")[0].upper()
+    first_word = sql.split(maxsplit=1)[0].lstrip("(").upper() if isinstance(sql, str) else ""
+    operation = first_word if first_word.isalpha() else "OTHER"
     vendor = context["connection"].vendor
     with span("database", **{"db.system.name": vendor, "db.operation.name": operation}):
         return execute(sql, params, many, context)

@@ -42,7 +42,10 @@ def test_a_request_its_caller_its_statements_and_its_provider(alice, vault, expo
     (unwrap,) = [each for each in spans if each.name == "provider"]
     assert dict(unwrap.attributes) == {"scheme": "file", "operation": "unwrap"}
     statements = [each for each in spans if each.name == "database"]
-    assert {"SELECT", "INSERT"} <= {each.attributes["db.operation.name"] for each in statements}
+    told = {each.attributes["db.operation.name"] for each in statements}
+    assert "SELECT" in told
+    assert told & {"INSERT", "WITH"}  # on PostgreSQL one statement reads and writes
+    assert all(each.isalpha() for each in told)
     within = {each.context.span_id: each.name for each in spans}
     assert "identify" in {within[each.parent.span_id] for each in statements}
 
