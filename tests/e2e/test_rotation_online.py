@@ -59,9 +59,14 @@ def test_rotations_under_load_that_are_killed_again_and_again(tmp_path, database
             began = time.monotonic()
             manage("rotate_kek", vault, "--dry-run", environment=server.environment)
             start_up = time.monotonic() - began
-            for _ in range(3):
+            for _ in range(10):
                 wait = start_up + random.uniform(0, 1)
-                killed += kill_after(wait, "rotate_kek", vault, environment=server.environment)
+                if kill_after(wait, "rotate_kek", vault, environment=server.environment):
+                    killed += 1
+                else:
+                    start_up *= 0.7  # the machine was busier with the dry run
+                if killed == 3:
+                    break
             assert killed, "no run was killed before it was through"
             manage_json(server, "rotate_kek", vault)
             # A second root key, first known, then active, then used; the server is not restarted.
