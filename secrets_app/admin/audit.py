@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from secrets_app.admin.calendar import midnight
+from secrets_app.admin.calendar import RisingCalendar, midnight
 from secrets_app.admin.filters import ByRow, by_row
 from secrets_app.admin.read_only import ReadOnlyAdmin
 from secrets_app.models import AuditEvent, AuditKey, AuditSeal, Principal, Secret, Vault
@@ -167,6 +167,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
         " the id of a request among the last seven days."
     )
     date_hierarchy = "created_at"
+    calendar = RisingCalendar
     ordering = ("-id",)
     sortable_by = ()
     list_display_links = ("created_at",)

@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 
+from secrets_app.admin.calendar import RisingCalendar
 from secrets_app.admin.filters import ByPrincipal
 from secrets_app.admin.read_only import ReadOnlyAdmin, related
 from secrets_app.models import IdempotencyKey
@@ -14,6 +15,7 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
     list_select_related = ("principal",)
     search_fields = ("id", "principal__name")
     date_hierarchy = "created_at"
+    calendar = RisingCalendar
     ordering = ("-id",)
     sortable_by = ()
     fields = ("id", "principal_link", "status", "created_at", "claimed_at")

@@ -47,11 +47,12 @@ class ReadOnlyAdmin(ModelAdmin):
     list_max_show_all = 0
     # Of django-unfold: on wide screens filters stand beside the list, not behind a button.
     list_filter_sheet = False
+    calendar: type[Calendar] = Calendar
     # `see_also` leads on to these, by the column that refers to the row.
     related_lists: tuple[tuple[str, str, str], ...] = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return Calendar(self.model).order_by(*self.get_ordering(request))
+        return self.calendar(self.model).order_by(*self.get_ordering(request))
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from secrets_app.admin.acting import confirm_and_act
+from secrets_app.admin.calendar import RisingCalendar
 from secrets_app.admin.filters import (
     Expiry,
     LastRead,
@@ -118,7 +119,7 @@ class SecretVersionAdmin(ReadOnlyAdmin):
     list_select_related = ("secret", "vault", "created_by", "vault_key")
     search_fields = ("id", "secret__path")
     date_hierarchy = "created_at"
-    # Ids rise with time.
+    calendar = RisingCalendar
     ordering = ("-id",)
     sortable_by = ()
     fields = (

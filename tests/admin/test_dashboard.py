@@ -19,18 +19,22 @@ INDEX = "/admin/"
 
 
 @pytest.fixture
-def used(alice, charlie, vault):
-    """Three reads, two writes, a denial and a failed sign-in, in this hour."""
+def half_past():
     with time_machine.travel(timezone.now().replace(minute=30), tick=False):
-        soon = (timezone.now() + timedelta(days=3)).isoformat()
-        alice.api.put(secret_url(vault, "a"), body())
-        alice.api.put(secret_url(vault, "b"), body(expires_at=soon))
-        for _ in range(3):
-            alice.api.get(secret_url(vault, "a"))
-        charlie.api.get(secret_url(vault, "a"))
-        alice.api.get(secret_url(vault, "nothing"))
-        alice.api.post("/v1/auth/token", {"email": "alice@example.com", "password": "wrong"})
         yield
+
+
+@pytest.fixture
+def used(half_past, alice, charlie, vault):
+    """Three reads, two writes, a denial and a failed sign-in, in this hour."""
+    soon = (timezone.now() + timedelta(days=3)).isoformat()
+    alice.api.put(secret_url(vault, "a"), body())
+    alice.api.put(secret_url(vault, "b"), body(expires_at=soon))
+    for _ in range(3):
+        alice.api.get(secret_url(vault, "a"))
+    charlie.api.get(secret_url(vault, "a"))
+    alice.api.get(secret_url(vault, "nothing"))
+    alice.api.post("/v1/auth/token", {"email": "alice@example.com", "password": "wrong"})
 
 
 def figures(client):
