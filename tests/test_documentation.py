@@ -1,0 +1,43 @@
+"""The documentation names what there is."""
+
+import re
+
+from django.core.management import get_commands
+
+from tests.e2e.server import ROOT
+
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+
+
+def read_by_settings():
+    text = (ROOT / "vaultsite" / "settings.py").read_text()
+    return set(re.findall(r'(?:env\.\w+|_whole)\(\s*"([A-Z_]+)"', text))
+
+
+def documented():
+    table = OPERATIONS.partition("## Settings")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
+
+
+def test_every_setting_is_explained_and_no_other():
+    assert documented() == read_by_settings()
+
+
+def test_the_example_of_production_names_settings_that_exist():
+    text = (ROOT / "deploy" / "vaultsite.env").read_text()
+    names = set(re.findall(r"^([A-Z_]+)=", text, re.MULTILINE))
+    assert names
+    assert names <= read_by_settings()
+    deployment = (ROOT / "docs" / "deployment.md").read_text()
+    assert {name for name in names if f"`{name}`" not in deployment} == set()
+
+
+def test_every_command_is_mentioned():
+    commands = {
+        name for name, app in get_commands().items() if app in ("secrets_app", "vaultsite.accounts")
+    }
+    pages = "".join(page.read_text() for page in [*ROOT.glob("docs/*.md"), ROOT / "README.md"])
+    assert {name for name in commands if name not in pages} == set()
+    named = set(re.findall(r"manage\.py ([a-z_]+)", pages))
+    assert named - get_commands().keys() == set()
