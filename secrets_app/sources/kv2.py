@@ -45,6 +45,8 @@ def list_entries(client: hvac.Client, *, mount: str, under: str = "") -> list[st
         folder = folders.pop()
         for name in _names(client, mount, folder):
             (folders if name.endswith("/") else found).append(folder + name)
+    if not found:
+        raise SourceError("There are no entries in this folder of the server.")
     return sorted(found)
 
 

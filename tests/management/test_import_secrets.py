@@ -263,5 +263,7 @@ def test_a_real_openbao_server(alice, vault, openbao, tmp_path, monkeypatch):
     assert (status, "second/app/list/l is neither text nor a number" in said) == (1, True)
     assert CANARY not in said
     status, said = refused(*server, "--mount", "none")
-    assert status == 2
+    assert (status, "Forbidden" in said) == (2, True)
+    status, said = refused(*server, "--under", "app/db")  # an entry and no folder
+    assert (status, "no entries" in said) == (2, True)
     assert Secret.objects.count() == 4
