@@ -192,6 +192,8 @@ AUTH_PASSWORD_VALIDATORS = [
 
 
 def _database(config: dict[str, Any]) -> dict[str, Any]:
+    # Opening a connection costs more than what a request does with it, on SQLite too.
+    config["CONN_MAX_AGE"] = _whole("CONN_MAX_AGE", 600)
     if config["ENGINE"].endswith("sqlite3"):
         config.setdefault("OPTIONS", {}).update(
             # A writer takes the lock when its transaction begins and never gives up midway.
@@ -202,7 +204,6 @@ def _database(config: dict[str, Any]) -> dict[str, Any]:
         )
     elif config["ENGINE"].endswith("postgresql"):
         config["ENGINE"] = "vaultsite.postgresql"
-        config["CONN_MAX_AGE"] = _whole("CONN_MAX_AGE", 600)
         config["CONN_HEALTH_CHECKS"] = True
         # Statements are parsed and planned once for each connection, not each time.
         config.setdefault("OPTIONS", {}).update(server_side_binding=True, prepare_threshold=2)
