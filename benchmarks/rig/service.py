@@ -18,10 +18,7 @@ from tests.e2e.server import ROOT, manage, serve
 
 # What docs/operations.md recommends for a machine of two cores.
 WORKERS, THREADS = 2, 2
-GRANIAN = (
-    *("--interface", "wsgi", "--no-ws", "--log-level", "warning"),
-    *("--workers", str(WORKERS), "--blocking-threads", str(THREADS)),
-)
+GRANIAN = ("--interface", "wsgi", "--no-ws", "--log-level", "warning")
 # Nobody's rate is limited, and metrics of several processes are added up.
 SETTINGS = {"LOG_LEVEL": "WARNING", "RATE_LIMIT": "", "SIGN_IN_RATE_LIMIT": ""}
 
@@ -94,8 +91,10 @@ class Service:
 
 
 @contextmanager
-def service(home: Path, database_url: str, **settings: str) -> Iterator[Service]:
-    """Several processes of granian on that database, until the end of the block."""
+def service(
+    home: Path, database_url: str, *, workers: int = WORKERS, **settings: str
+) -> Iterator[Service]:
+    """Processes of granian on that database, until the end of the block."""
     port = free_port()
     metrics = home.parent / f"metrics-{port}"
     metrics.mkdir()
@@ -109,6 +108,7 @@ def service(home: Path, database_url: str, **settings: str) -> Iterator[Service]
     environment |= SETTINGS | settings
     manage("quickstart", "--json", environment=environment)
     command = ["granian", "vaultsite.wsgi:application", *GRANIAN]
+    command += ["--workers", str(workers), "--blocking-threads", str(THREADS)]
     with ExitStack() as stack:
         started = [
             stack.enter_context(running(part, environment, home.parent / "server.log"))

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.rig.processes import cpu_seconds
@@ -24,6 +24,13 @@ class Request:
     item: str = ""
     items: int = 0
     sent: int = 1
+
+    def within(self, **known: str) -> "Request":
+        """With the names in braces, such as `{vault}`, filled in."""
+        path, body = self.path, self.body
+        for name, value in known.items():
+            path, body = path.replace(f"{{{name}}}", value), body.replace(f"{{{name}}}", value)
+        return replace(self, path=path, body=body)
 
 
 @dataclass(frozen=True)
