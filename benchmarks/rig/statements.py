@@ -146,6 +146,10 @@ def _drawn(value: Any, drawn: dict[str, str]) -> str:
 def _literal(value: Any, drawn: dict[str, str]) -> str:
     if isinstance(value, str | UUID) and str(value) in drawn:
         return _drawn(value, drawn)
+    raw = getattr(value, "obj", value)  # psycopg wraps bytes
+    if isinstance(raw, bytes | bytearray | memoryview):
+        # A colon and a letter within a string are a variable to pgbench.
+        return f"'\\x{bytes(raw).hex()}'::bytea"
     return Literal(value).as_string(None)
 
 
