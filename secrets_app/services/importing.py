@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from secrets_app.crypto.plaintext import Plaintext
@@ -17,8 +17,9 @@ from secrets_app.policy.decision import Permission
 from secrets_app.policy.scope import scope_of
 from secrets_app.services.audit import DENIED, OPERATOR, SUCCESS, Event, Resource, record_all
 from secrets_app.services.batch_write import add_versions
+from secrets_app.services.retry import retried
 from secrets_app.services.rotation.vault_keys import active_vault_key
-from secrets_app.services.write import NewVersion, lock_or_make
+from secrets_app.services.write import NewVersion, lock_or_make, make_missing
 
 _AT_ONCE = 200
 
@@ -46,9 +47,7 @@ def plan_import(*, vault: Vault, paths: Iterable[str], on_conflict: OnConflict) 
     wanted = sorted(paths)
     taken: set[str] = set()
     for some in _batches(wanted):
-        living = Secret.objects.filter(
-            vault_id=vault.pk, path__in=some, deleted_at__isnull=True, current_version__gt=0
-        )
+        living = _rows(vault, some).filter(deleted_at__isnull=True, current_version__gt=0)
         taken |= set(living.values_list("path", flat=True))
     created = tuple(path for path in wanted if path not in taken)
     there = tuple(sorted(taken))
@@ -59,6 +58,7 @@ def plan_import(*, vault: Vault, paths: Iterable[str], on_conflict: OnConflict) 
     return Plan(created, conflicts=there)
 
 
+@retried
 def import_secrets(
     *,
     vault: Vault,
@@ -75,12 +75,16 @@ def import_secrets(
     """
     _authorize(principal, vault, list(values))
     vault_key = active_vault_key(vault_id=vault.pk)
+    paths = sorted(values)
     created: list[str] = []
     updated: list[str] = []
     skipped: list[str] = []
     with transaction.atomic():
-        # In the order of paths throughout, as every writer locks them.
-        for some in _batches(sorted(values)):
+        # As every writer: first all that is missing is made and then all is locked, each in the order
+        # of paths. So nobody waits for a row of somebody who waits for one of theirs.
+        for some in _batches(paths):
+            make_missing(_rows(vault, some), vault.pk, some)
+        for some in _batches(paths):
             secrets = lock_or_make(vault.pk, some)
             taken = {path for path in some if _is_there(secrets[path])}
             if taken and on_conflict is OnConflict.FAIL:
@@ -157,6 +161,10 @@ def _details(path: str, principal: Principal) -> dict[str, Any]:
 def _batches(paths: list[str]) -> Iterator[list[str]]:
     for first in range(0, len(paths), _AT_ONCE):
         yield paths[first : first + _AT_ONCE]
+
+
+def _rows(vault: Vault, paths: list[str]) -> QuerySet[Secret]:
+    return Secret.objects.filter(vault_id=vault.pk, path__in=paths)
 
 
 def _is_there(secret: Secret) -> bool:

@@ -195,16 +195,21 @@ class _Vanished(Exception):
 def _make_and_lock(
     rows: QuerySet[Secret], vault_id: UUID, paths: Sequence[str]
 ) -> dict[str, Secret]:
+    make_missing(rows, vault_id, paths)
+    locked = {secret.path: secret for secret in rows.select_for_update()}
+    if len(locked) < len(paths):
+        raise _Vanished
+    return locked
+
+
+def make_missing(rows: QuerySet[Secret], vault_id: UUID, paths: Sequence[str]) -> None:
+    """Rows for those of the paths that are not among `rows`, without locking what is there."""
     missing = sorted(set(paths) - set(rows.values_list("path", flat=True)))
     if missing:
         # Another writer may be making one right now: then this waits for it and adds nothing.
         Secret.objects.bulk_create(
             [Secret(vault_id=vault_id, path=path) for path in missing], ignore_conflicts=True
         )
-    locked = {secret.path: secret for secret in rows.select_for_update()}
-    if len(locked) < len(paths):
-        raise _Vanished
-    return locked
 
 
 def bury_what_was_deleted(secrets: Sequence[Secret]) -> None:

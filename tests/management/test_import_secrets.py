@@ -1,9 +1,11 @@
 import json
+import threading
+import time
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError
+from django.db import DatabaseError, connection, transaction
 
 from secrets_app.models import AuditEvent, Secret, SecretVersion
 from tests.cast import allow, body, deny, secret_url
@@ -218,6 +220,42 @@ def test_a_writer_that_was_faster_is_not_overwritten(alice, vault, file, monkeyp
     assert (status, "by now" in said) == (1, True)
     assert value_of(alice, vault, "b") == "faster"
     assert alice.api.get(secret_url(vault, "a")).status_code == 404
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.django_db(transaction=True)
+def test_it_does_not_deadlock_with_a_writer_of_some_of_its_paths(alice, vault, file, monkeypatch):
+    """That writer has made the row of a late path, and then locks that of an early one."""
+    from secrets_app.services import importing
+
+    alice.api.put(secret_url(vault, "n000"), body())
+    lock_or_make, calls = importing.lock_or_make, []
+    monkeypatch.setattr(
+        importing, "lock_or_make", lambda *given: calls.append(1) or lock_or_make(*given)
+    )
+    made, failures = threading.Event(), []
+
+    def write():
+        try:
+            with transaction.atomic():
+                Secret.objects.create(vault_id=vault.pk, path="n500")
+                made.set()
+                time.sleep(1)
+                Secret.objects.select_for_update().get(path="n000")
+        except DatabaseError as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    made.wait()
+    tree = {f"n{n:03}": "v" for n in range(600)}
+    run(file(tree), "--from", "json", "--vault", "team", "--on-conflict", "new-version")
+    writer.join()
+    assert not failures
+    assert len(calls) == 3  # the batches, each once: it was not carried out anew
+    assert value_of(alice, vault, "n500") == "v"
 
 
 @pytest.mark.only_on("sqlite")
