@@ -58,6 +58,15 @@ class Prepared:
             return None
         return tuple([decode(row[part], database) for part, decode in compiled.parts])
 
+    def all(self, **values: Any) -> list[Any]:
+        """Everything that the first queryset finds, in no order."""
+        database = this_database()
+        compiled = self._compiled.get(database.vendor) or self._compile(database)
+        part, decode = compiled.parts[0]
+        with database.cursor() as cursor:
+            cursor.execute(compiled.sql, fill(compiled.parameters, values, database))
+            return [decode(row[part], database) for row in cursor.fetchall()]
+
     def _compile(self, database: Any) -> _Compiled:
         """Each queryset is a table of the statement, followed by a column that tells whether its row is
         there."""

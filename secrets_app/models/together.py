@@ -4,7 +4,9 @@ On PostgreSQL that is one statement, and so one round trip; elsewhere a short tr
 together once for each kind of change.
 """
 
+import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -61,12 +63,39 @@ def store(rows: Sequence[models.Model]) -> None:
     """Insert rows of one model with one statement."""
     database = this_database()
     columns, marks = _columns_and_marks(type(rows[0]))
-    places = ", ".join([f"({marks})"] * len(rows))
+    values: list[Any]
+    if len(rows) > 1 and database.vendor == "postgresql":
+        # One parameter for all of them: the statement is always the same, and stays prepared.
+        table, _, names = columns.partition(" ")
+        records = f"json_populate_recordset(NULL::{table}, %s::json)"
+        source = f"SELECT {names[1:-1]} FROM {records}"  # noqa: S608
+        values = [_to_json([_as_object(row) for row in rows])]
+    else:
+        source = "VALUES " + ", ".join([f"({marks})"] * len(rows))
+        values = [value for row in rows for value in _values(row, database)]
     with database.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {columns} VALUES {places}",  # noqa: S608
-            [value for row in rows for value in _values(row, database)],
-        )
+        cursor.execute(f"INSERT INTO {columns} {source}", values)
+    for row in rows:
+        row._state.adding, row._state.db = False, database.alias
+
+
+def _as_object(row: models.Model) -> dict[str, Any]:
+    return {
+        str(field.column): field.get_prep_value(field.pre_save(row, add=True))
+        for field in row._meta.concrete_fields
+    }
+
+
+def _as_text(value: Any) -> str:
+    """What JSON has no form for, as PostgreSQL reads it."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (bytes, memoryview)):
+        return "\\x" + value.hex()
+    return str(value)
+
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_as_text).encode
 
 
 def _store(database: Any, text: str, parameters: list[Any], others: Sequence[models.Model]) -> bool:
@@ -76,7 +105,10 @@ def _store(database: Any, text: str, parameters: list[Any], others: Sequence[mod
         statement = _with_change(text, tuple(type(other) for other in others))
         with database.cursor() as cursor:
             cursor.execute(statement, parameters)
-            return bool(cursor.rowcount)
+            is_done = bool(cursor.rowcount)
+        for other in others if is_done else ():
+            other._state.adding, other._state.db = False, database.alias
+        return is_done
     with transaction.atomic():
         with database.cursor() as cursor:
             cursor.execute(text, parameters)

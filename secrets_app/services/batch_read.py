@@ -1,6 +1,7 @@
 """Reading many secrets at once, in a fixed number of database round trips."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from secrets_app.errors import CryptoError, Forbidden, NotFound, SecretsAppError, Unavailable
 from secrets_app.models import SecretVersion
-from secrets_app.models.secret import versions_with_rows
+from secrets_app.models.request import current_versions
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.scope import scope_of
 from secrets_app.services.access import Caller, vault_of
@@ -20,6 +21,7 @@ from secrets_app.services.retry import retried
 from secrets_app.services.reveal import Revealed, open_version
 
 MAX_ITEMS = 200
+_ENDS = ("disabled_at", "destroyed_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,11 @@ def reveal_many(
         now=timezone.now(),
     )
     allowed = {path for path in paths if scope.covers(path)}
-    with transaction.atomic():
-        found = _lock_and_find(vault_id, allowed)
+    found = {version.secret.path: version for version in current_versions(vault_id, allowed)}
+    counted = [v.pk for v in found.values() if v.max_access_count is not None]
+    # Without accesses to spend, recording the events is all that is changed.
+    with transaction.atomic() if counted else nullcontext():
+        _lock(found, counted)
         results = [
             _open_one(path, found.get(path)) if path in allowed else Refused(path, Forbidden())
             for path in paths
@@ -59,20 +64,20 @@ def reveal_many(
     return results
 
 
-def _lock_and_find(vault_id: UUID, paths: Collection[str]) -> dict[str, SecretVersion]:
-    """Current versions by path. Those whose accesses are counted stay locked till the commit, in the
-    order of their ids, so that no two batches wait for each other."""
-    current = versions_with_rows(vault_id).filter(
-        secret__path__in=paths, number=F("secret__current_version")
-    )
-    found = {version.secret.path: version for version in current}
-    counted = [v.pk for v in found.values() if v.max_access_count is not None]
-    if counted:
-        locked = SecretVersion.objects.select_for_update().filter(pk__in=counted).order_by("pk")
-        counts = dict(locked.values_list("pk", "access_count"))
-        for version in found.values():
-            version.access_count = counts.get(version.pk, version.access_count)
-    return found
+def _lock(found: dict[str, SecretVersion], counted: Sequence[UUID]) -> None:
+    """Those whose accesses are counted stay locked till the commit, in the order of their ids, so that no
+    two batches wait for each other. What was destroyed since it was found has no row to lock."""
+    if not counted:
+        return
+    locked = SecretVersion.objects.select_for_update().filter(pk__in=counted).order_by("pk")
+    now = {row["pk"]: row for row in locked.values("pk", "access_count", *_ENDS)}
+    for path in [path for path, version in found.items() if version.pk in counted]:
+        row = now.get(found[path].pk)
+        if row is None:
+            del found[path]
+            continue
+        for name in ("access_count", *_ENDS):
+            setattr(found[path], name, row[name])
 
 
 def _open_one(path: str, version: SecretVersion | None) -> Revealed | Refused:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from secrets_app.errors import Forbidden
 from secrets_app.models import Secret, SecretVersion, VaultKey
+from secrets_app.models.together import store
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.scope import scope_of
 from secrets_app.services.access import Caller, vault_of
@@ -102,7 +103,8 @@ def add_versions(
         next_version(secrets[path], each, vault_key=vault_key, created_by_id=created_by_id)
         for path, each in new.items()
     ]
-    SecretVersion.objects.bulk_create(versions)
+    if versions:
+        store(versions)
     for version in versions:
         version.secret.current_version = version.number
         version.secret.deleted_at = None
