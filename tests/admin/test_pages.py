@@ -6,7 +6,15 @@ import pytest
 from django.contrib.admin.sites import site
 from django.urls import reverse
 
-from secrets_app.models import IdempotencyKey, SecretVersion, VaultKey
+from secrets_app.models import (
+    ApiKey,
+    AuditEvent,
+    AuditKey,
+    AuditSeal,
+    IdempotencyKey,
+    SecretVersion,
+    VaultKey,
+)
 from secrets_app.services.audit.seal import seal_events
 from tests.cast import Api, allow, body, secret_url
 from vaultsite.accounts.models import User
@@ -31,8 +39,13 @@ def forbidden():
     sealed = SecretVersion.objects.get().value.envelope
     wrapped = bytes(VaultKey.objects.get().wrapped)
     texts = [CANARY, CANARY.encode().hex(), base64.b64encode(CANARY.encode()).decode()]
-    digest = bytes(IdempotencyKey.objects.get().request_digest)
-    for raw in (sealed, wrapped, digest):
+    texts += ApiKey.objects.values_list("digest", flat=True)
+    texts += IdempotencyKey.objects.values_list("key_digest", flat=True)
+    texts += User.objects.values_list("password", flat=True)
+    raws = [sealed, wrapped, bytes(IdempotencyKey.objects.get().request_digest)]
+    raws += [bytes(AuditKey.objects.get().wrapped), bytes(AuditSeal.objects.first().signature)]
+    raws += [bytes(mac) for mac in AuditEvent.objects.values_list("mac", flat=True)[:3]]
+    for raw in raws:
         texts += [raw[20:40].hex(), repr(raw[20:40])[2:-1], base64.b64encode(raw[:30]).decode()]
     return texts
 
