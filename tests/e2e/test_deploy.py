@@ -1,6 +1,8 @@
 """The files of deploy/: systemd's and nginx's own programs read them, and nginx serves with them."""
 
+import os
 import re
+import shlex
 import shutil
 import signal
 import ssl
@@ -79,13 +81,17 @@ def test_the_commands_of_the_units_exist(units, tmp_path):
     environment = {"PATH": f"{ROOT}/.venv/bin:/usr/bin:/bin", "VAULTSITE_HOME": str(home)}
     manage("quickstart", environment=environment)
     environment |= {"STATE_DIRECTORY": str(home)}
+    old = home / "backup-20200101T000000Z"
+    old.touch()
+    os.utime(old, (0, 0))
     manage("seal_audit", "--checkpoint", str(home / "audit.checkpoint"), environment=environment)
     lines = re.findall(r"^ExecStart=(.*)$", (units / "vaultsite-daily.service").read_text(), re.M)
-    assert len(lines) == 4
+    assert len(lines) == 5
     for line in lines:
-        # As systemd would: `%%` is a percent sign, `%S` the folder of states.
-        command = line.replace("%%", "%").replace("%S/vaultsite", str(home))
-        subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, env=environment, check=True)
+        # As systemd would: `%%` is a percent sign, `$$` a dollar sign, `%S` the folder of states.
+        command = line.replace("%%", "%").replace("$$", "$").replace("%S/vaultsite", str(home))
+        words = shlex.split(command)  # no shell, as systemd
+        subprocess.run(words, cwd=ROOT, env=environment, check=True)
     (backup,) = home.glob("backup-*Z")
     assert backup.stat().st_mode & 0o777 == 0o600
 

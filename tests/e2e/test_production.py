@@ -82,29 +82,35 @@ def samples(server):
     }
 
 
+def _busy_workers(server):
+    """How many have counted a request of the route."""
+    files = server.metrics.glob("counter_*.db")
+    return sum(b"secrets_app:secret" in file.read_bytes() for file in files)
+
+
 def test_metrics_of_two_workers_are_one_and_their_spans_arrive(traced, collector):
     server = traced
     demo = server.quickstart()
     url = f"/v1/vaults/{demo['vault_id']}/secrets/of-the-path"
     body = {"type": "note", "value": "v"}
-    for _ in range(30):
+    sent = 0
+    while sent < 30 or _busy_workers(server) < 2:
+        assert sent < 500, "one worker got it all"
         assert server.request("PUT", url, body, demo["token"])[0] == 201
+        sent += 1
     route = {"route": "secrets_app:secret", "method": "PUT"}
     answered = ("vaultsite_requests_total", frozenset((route | {"status": "201"}).items()))
     timed = ("vaultsite_request_duration_seconds_count", frozenset(route.items()))
     for _ in range(6):  # whichever of the two answers
         found = samples(server)
-        assert (found[answered], found[timed]) == (30, 30)
+        assert (found[answered], found[timed]) == (sent, sent)
     assert found[("vaultsite_secrets", frozenset({("state", "available")}))] == 1
-    # Both worked.
-    workers = {file.name.rpartition("_")[2] for file in server.metrics.glob("counter_*.db")}
-    assert len(workers) >= 2
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
     access = [line for line in lines if line["logger"] == "secrets_app.access"]
     assert len({line["request_id"] for line in access}) == len(access) > 30
     assert {"_granian"} < {line["logger"] for line in lines}
     deadline = time.monotonic() + 20
-    while [each.name for each in collector.spans()].count("PUT secrets_app:secret") < 30:
+    while [each.name for each in collector.spans()].count("PUT secrets_app:secret") < sent:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert {"identify", "database"} < {each.name for each in collector.spans()}
