@@ -30,6 +30,8 @@ def test_a_good_setup_has_nothing_to_say(db):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("ADMIN_BASE", "ModelAdmin"),
+        ("ADMIN_BASE", None),
         ("KEK_CACHE_TTL", -1),
         ("KEK_CACHE_TTL", "300"),
         ("MAX_VALUE_BYTES", 0),
@@ -182,6 +184,7 @@ def test_without_a_secret_key_the_settings_say_what_to_do(tmp_path):
     [
         ("KEK_CACHE_TTL", "soon", "KEK_CACHE_TTL must be a whole number"),
         ("DATABASE_URL", "mysql://localhost/x", "PostgreSQL or SQLite"),
+        ("ADMIN_OTP", "superuser", "ADMIN_OTP must be off, optional, superusers or everybody"),
     ],
 )
 def test_a_malformed_variable_is_named(tmp_path, name, value, says):
