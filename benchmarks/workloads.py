@@ -70,7 +70,7 @@ WORKLOADS = {
         Request("GET", f"/v1/secret/detailed-metadata/bench/app/?list=true&limit={PAGE}"),
     ),
     "names": Workload(
-        f"list {PAGE} secrets, against OpenBao's bare names",
+        f"list {PAGE} secrets, against bare names",
         Request("GET", f"{_SECRETS}?prefix=bench/app/&limit={PAGE}"),
         Request("GET", f"/v1/secret/metadata/bench/app/?list=true&limit={PAGE}"),
     ),

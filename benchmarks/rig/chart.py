@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-_LEFT, _WIDTH, _ROW, _TOP = 300, 760, 30, 56
+_LEFT, _WIDTH, _ROW, _TOP = 270, 760, 30, 56
 _INK, _BAR, _AIM = "#24292f", "#3b7dd8", "#c2410c"
 
 
@@ -36,6 +36,7 @@ def draw(title: str, bars: Sequence[Bar]) -> str:
         f' font-family="sans-serif" font-size="13" fill="{_INK}">',
         f'<rect width="100%" height="100%" fill="#ffffff"/><text x="16" y="26" font-size="15"'
         f' font-weight="bold">{escape(title)}</text>',
+        f'<text x="{_WIDTH - 16}" y="26" text-anchor="end" fill="{_AIM}">| what we aim at</text>',
     ]
     for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100):
         if not lowest <= math.log10(tick) <= highest:
