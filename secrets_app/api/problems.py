@@ -43,6 +43,7 @@ STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
 )
 # What may pass by itself: the caller is told to come back.
 _PASSING = (errors.ProviderUnavailable, OperationalError, InterfaceError)
+_READ_ONLY = "25006"  # the SQLSTATE of a server that was the leader of its cluster a moment ago
 
 _DETAIL = {
     400: "The request is not valid.",
@@ -130,18 +131,22 @@ def _status(exc: Exception) -> int:
 def _detail(exc: Exception, status: int) -> str:
     if isinstance(exc, errors.SecretsAppError) and status < 500:
         return exc.detail
-    if isinstance(exc, _PASSING):
+    if _is_passing(exc):
         return "A part of the service cannot be reached. Nothing was stored. Try again later."
     if isinstance(exc, ValidationError):
         return errors.InvalidInput.detail
     return _DETAIL.get(status, "The request could not be carried out.")
 
 
+def _is_passing(exc: Exception) -> bool:
+    return isinstance(exc, _PASSING) or getattr(exc.__cause__, "sqlstate", None) == _READ_ONLY
+
+
 def _headers(exc: Exception, status: int) -> dict[str, str]:
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="vaultsite"'
-    if isinstance(exc, _PASSING):
+    if _is_passing(exc):
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if isinstance(exc, errors.TooManyRequests):
         headers["Retry-After"] = str(exc.retry_after_s)
