@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-next lint format bench
+.PHONY: run test test-next lint format bench audit sbom
 
 run: .venv/.base
 	@exec $(BIN)/python manage.py quickstart --serve
@@ -19,6 +19,12 @@ lint: .venv/.dev
 bench: .venv/.dev
 	@$(BIN)/python -m benchmarks.compare
 
+audit: .venv/.audit
+	@$(BIN)/python -m tests.supply_chain audit
+
+sbom: .venv/.audit
+	@$(BIN)/python -m tests.supply_chain sbom sbom.cdx.json
+
 format: .venv/.dev
 	@$(BIN)/ruff check --fix-only -q . && $(BIN)/ruff format .
 
@@ -32,5 +38,10 @@ format: .venv/.dev
 
 .venv/.dev: requirements/dev.txt .venv/.base
 	@echo "Installing what tests and linters need …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/.audit: requirements/audit.txt .venv/.dev
+	@echo "Installing what audits need …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

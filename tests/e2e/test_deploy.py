@@ -226,3 +226,34 @@ def test_nginx_serves_by_tls_says_who_calls_and_logs_no_path(proxied):
     logs = "".join(file.read_text() for file in proxied.folder.glob("*.log"))
     assert " 502 " in logs
     assert "the-path" not in logs
+
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload",
+}
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+def test_old_tls_is_refused_and_browsers_are_told_to_be_careful(proxied):
+    for path in ("/v1/health", "/v1/vaults", "/v1/nowhere", "/docs", "/admin/login/"):
+        _, headers, _ = proxied.request("GET", path)
+        assert {name: headers[name] for name in _HEADERS} == _HEADERS, path
+        for cookie in headers.get_all("Set-Cookie") or []:
+            assert path.startswith("/admin")
+            assert {"Secure", "HttpOnly", "SameSite=Strict"} <= set(cookie.split("; "))
+    assert headers.get_all("Set-Cookie")
+    status, headers, _ = proxied.request("GET", "/v1/health", plain=True)
+    assert (status, headers["Location"][:8]) == (301, "https://")
+    for newest, is_spoken in ((ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_3, True)):
+        assert _speaks(proxied.tls, newest) is is_spoken
+
+
+def _speaks(port: int, newest: ssl.TLSVersion) -> bool:
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-cipher", "ALL:@SECLEVEL=0"]
+    command += ["-tls1_1"] if newest is ssl.TLSVersion.TLSv1_1 else ["-tls1_3"]
+    done = subprocess.run(command, input=b"", capture_output=True, timeout=30, check=False)
+    return done.returncode == 0

@@ -15,10 +15,12 @@ ACCESSES = 40
 
 @dataclass
 class Memory:
-    """What was acknowledged, and what was sent and may or may not have happened."""
+    """What was acknowledged, and what was sent and may or may not have happened. `before` is what each
+    path had when the round began."""
 
     written: dict[tuple[str, int], str] = field(default_factory=dict)
     unsure: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    before: dict[str, str] = field(default_factory=dict)
     batches: set[str] = field(default_factory=set)
     read: int = 0
     read_unsure: int = 0

@@ -48,6 +48,7 @@ def survive(home: Path, postgresql: Postgresql | None, *, rounds: int, seed: int
     for number in range(rounds):
         _one_round(home, postgresql, number, chance, total, memory)
         total.rounds += 1
+        print(total, flush=True)
     return total
 
 
@@ -118,7 +119,8 @@ def _verify(
         status, answer = client.ask("GET", f"/secrets/{path}")
         if status != 404:
             acknowledged = memory.written.get((path, answer["version"]))
-            assert answer["value"] in unsure | {acknowledged}
+            assert answer["value"] in unsure | {acknowledged, memory.before.get(path)}
+            memory.before[path] = answer["value"]
     _verify_batches(client, memory)
     _verify_count(client, number, memory)
     client.close()
@@ -152,7 +154,7 @@ def _verify_batches(client: Client, memory: Memory) -> None:
     if not histories:
         return
     written = set()
-    for version in histories[0][: len(memory.batches) + 100]:
+    for version in histories[0][: len(memory.batches) + 20]:
         values = {
             client.ask("GET", f"/secret-version/batch/{n}/{version}")[1]["value"] for n in range(3)
         }
@@ -197,7 +199,7 @@ def main() -> int:
             stack.enter_context(own_postgresql()) if options.database == "postgresql" else None
         )
         home = Path(folder) / "var"
-        print(survive(home, postgresql, rounds=options.rounds, seed=options.seed))
+        survive(home, postgresql, rounds=options.rounds, seed=options.seed)
     return 0
 
 
