@@ -51,9 +51,9 @@ class Prepared:
         """
         database = this_database()
         compiled = self._compiled.get(database.vendor) or self._compile(database)
-        with database.cursor() as cursor:
-            cursor.execute(compiled.sql, fill(compiled.parameters, values, database))
-            row = cursor.fetchone()
+        cursor = cursor_of(database)
+        cursor.execute(compiled.sql, fill(compiled.parameters, values, database))
+        row = cursor.fetchone()
         if row is None:
             return None
         return tuple([decode(row[part], database) for part, decode in compiled.parts])
@@ -63,9 +63,9 @@ class Prepared:
         database = this_database()
         compiled = self._compiled.get(database.vendor) or self._compile(database)
         part, decode = compiled.parts[0]
-        with database.cursor() as cursor:
-            cursor.execute(compiled.sql, fill(compiled.parameters, values, database))
-            return [decode(row[part], database) for row in cursor.fetchall()]
+        cursor = cursor_of(database)
+        cursor.execute(compiled.sql, fill(compiled.parameters, values, database))
+        return [decode(row[part], database) for row in cursor.fetchall()]
 
     def _compile(self, database: Any) -> _Compiled:
         """Each queryset is a table of the statement, followed by a column that tells whether its row is
@@ -97,6 +97,12 @@ class Prepared:
 def this_database() -> Any:
     """The thread's connection itself: `django.db.connection` looks it up each time it is asked a thing."""
     return connections[DEFAULT_DB_ALIAS]
+
+
+def cursor_of(database: Any) -> Any:
+    """One for a statement whose rows are fetched at once; kept where the backend keeps one."""
+    kept_cursor = getattr(database, "kept_cursor", None)
+    return database.cursor() if kept_cursor is None else kept_cursor()
 
 
 def fill(parameters: Sequence[Any], values: dict[str, Any], database: Any) -> list[Any]:

@@ -170,17 +170,16 @@ def _by_key() -> QuerySet[Principal, Any]:
 
 def _at_path(sought: Sought) -> list[QuerySet[Any, Any]]:
     vault_id, path = Slot("vault", UUIDField()), Slot("path", CharField())
+    secret = Secret.objects.filter(vault_id=vault_id, path=path)
     if sought is Sought.CURRENT:
+        # By values, not by a join: with old statistics a join may look through all of a vault.
+        rows = SecretVersion.objects.select_related("secret", "vault_key", "created_by")
+        current = Subquery(secret.values("current_version"))
         return [
-            versions_with_rows(vault_id).filter(
-                secret__path=path, number=F("secret__current_version")
-            )
+            rows.filter(vault_id=vault_id, secret=Subquery(secret.values("pk")), number=current)
         ]
     if sought is Sought.NEXT:
-        return [
-            Secret.objects.filter(vault_id=vault_id, path=path),
-            VaultKey.objects.filter(vault_id=vault_id, state=VaultKey.State.ACTIVE),
-        ]
+        return [secret, VaultKey.objects.filter(vault_id=vault_id, state=VaultKey.State.ACTIVE)]
     return []
 
 

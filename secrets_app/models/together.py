@@ -13,7 +13,7 @@ from typing import Any
 from django.db import models, transaction
 from django.db.models import sql
 
-from secrets_app.models.prepared import fill, this_database
+from secrets_app.models.prepared import cursor_of, fill, this_database
 
 
 class Change:
@@ -73,8 +73,7 @@ def store(rows: Sequence[models.Model]) -> None:
     else:
         source = "VALUES " + ", ".join([f"({marks})"] * len(rows))
         values = [value for row in rows for value in _values(row, database)]
-    with database.cursor() as cursor:
-        cursor.execute(f"INSERT INTO {columns} {source}", values)
+    cursor_of(database).execute(f"INSERT INTO {columns} {source}", values)
     for row in rows:
         row._state.adding, row._state.db = False, database.alias
 
@@ -103,17 +102,17 @@ def _store(database: Any, text: str, parameters: list[Any], others: Sequence[mod
         for other in others:
             parameters += _values(other, database)
         statement = _with_change(text, tuple(type(other) for other in others))
-        with database.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            is_done = bool(cursor.rowcount)
+        cursor = cursor_of(database)
+        cursor.execute(statement, parameters)
+        is_done = bool(cursor.rowcount)
         for other in others if is_done else ():
             other._state.adding, other._state.db = False, database.alias
         return is_done
     with transaction.atomic():
-        with database.cursor() as cursor:
-            cursor.execute(text, parameters)
-            if not cursor.rowcount:
-                return False
+        cursor = cursor_of(database)
+        cursor.execute(text, parameters)
+        if not cursor.rowcount:
+            return False
         for other in others:
             store([other])
     return True

@@ -16,8 +16,8 @@ from secrets_app.errors import CryptoError
 from secrets_app.metrics import denials
 from secrets_app.models import AuditEvent
 from secrets_app.models.ids import uuid7
-from secrets_app.models.together import store
 from secrets_app.services.audit.content import content_of, encode
+from secrets_app.services.audit.convoy import store_events
 from secrets_app.services.audit.writing import writing
 from secrets_app.services.rotation.audit_keys import current_audit_key
 
@@ -114,7 +114,7 @@ def _write(
 
 def _insert(rows: Sequence[AuditEvent]) -> bool:
     if rows:
-        store(rows)
+        store_events(rows)
     return True
 
 
