@@ -18,7 +18,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.ensure_connection()
         if self._kept is None or self._kept[0] is not self.connection:
             self._kept = (self.connection, self.create_cursor())
-        return self._prepare_cursor(self._kept[1])
+        return self._prepare_cursor(self._kept[1])  # type: ignore[attr-defined]
 
     def is_usable(self) -> bool:
         """An idle connection has nothing to read. Where there is something, it is the end of the
