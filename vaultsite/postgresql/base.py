@@ -17,7 +17,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.close_if_health_check_failed()
         self.ensure_connection()
         if self._kept is None or self._kept[0] is not self.connection:
-            self._kept = (self.connection, self.create_cursor())
+            cursor = self.create_cursor()
+            cursor.format = psycopg.pq.Format.BINARY  # ciphertext would come in hexadecimal
+            self._kept = (self.connection, cursor)
         return self._prepare_cursor(self._kept[1])  # type: ignore[attr-defined]
 
     def is_usable(self) -> bool:
