@@ -13,7 +13,7 @@ import pytest
 
 from tests.browser.seed import CANARY, PASSWORD
 from tests.e2e.server import ROOT, Server, serve
-from tests.e2e.test_canary import spellings
+from tests.spellings import spellings
 
 RESULTS = ROOT / "test-results"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
