@@ -7,13 +7,16 @@ together once for each kind of change.
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from django.db import models, transaction
 from django.db.models import sql
 
 from secrets_app.models.prepared import cursor_of, fill, this_database
+
+# Stores what was worked out beforehand, in any thread; returns whether it did.
+Act = Callable[[], bool]
 
 
 class Change:
@@ -37,26 +40,27 @@ def update(rows: Callable[[], "models.QuerySet[Any]"], **assignments: Any) -> Ch
     def make(database: Any) -> tuple[str, Sequence[Any]]:
         query: Any = rows().query.chain(sql.UpdateQuery)
         query.add_update_values(assignments)
-        text, parameters = query.get_compiler(connection=database).as_sql()
+        with transaction.atomic():  # where Django compiles `select_for_update`
+            text, parameters = query.get_compiler(connection=database).as_sql()
         return text, tuple(parameters)
 
     return Change(make)
 
 
-def store_new(row: models.Model, others: Sequence[models.Model]) -> bool:
-    """Insert `row`, unless there is one like it already, and then `others`. Returns whether it did."""
+def store_new(row: models.Model, others: Sequence[models.Model]) -> Act:
+    """To insert `row`, unless there is one like it already, and then `others`."""
     database = this_database()
     columns, marks = _columns_and_marks(type(row))
     # S608: names of our own tables and columns, quoted.
     text = f"INSERT INTO {columns} VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
-    return _store(database, text, _values(row, database), others)
+    return _act(database, text, _values(row, database), others)
 
 
-def store_change(change: Change, values: dict[str, Any], others: Sequence[models.Model]) -> bool:
-    """Carry out a change and insert `others`, if it finds its row. Returns whether it did."""
+def store_change(change: Change, values: dict[str, Any], others: Sequence[models.Model]) -> Act:
+    """To carry out a change and insert `others`, if it finds its row."""
     database = this_database()
     text, parameters = change.statement(database)
-    return _store(database, text, fill(parameters, values, database), others)
+    return _act(database, text, fill(parameters, values, database), others)
 
 
 def store(rows: Sequence[models.Model]) -> None:
@@ -97,21 +101,25 @@ def _as_text(value: Any) -> str:
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_as_text).encode
 
 
-def _store(database: Any, text: str, parameters: list[Any], others: Sequence[models.Model]) -> bool:
+def _act(database: Any, text: str, parameters: list[Any], others: Sequence[models.Model]) -> Act:
+    """All is worked out here; what is left is for the database, on the connection of whoever does it."""
     if database.vendor == "postgresql":
         for other in others:
             parameters += _values(other, database)
         statement = _with_change(text, tuple(type(other) for other in others))
-        cursor = cursor_of(database)
-        cursor.execute(statement, parameters)
-        is_done = bool(cursor.rowcount)
-        for other in others if is_done else ():
-            other._state.adding, other._state.db = False, database.alias
-        return is_done
+        return partial(_change, statement, parameters)
+    return partial(_change_and_store, text, parameters, others)
+
+
+def _change(text: str, parameters: list[Any]) -> bool:
+    cursor = cursor_of(this_database())
+    cursor.execute(text, parameters)
+    return bool(cursor.rowcount)
+
+
+def _change_and_store(text: str, parameters: list[Any], others: Sequence[models.Model]) -> bool:
     with transaction.atomic():
-        cursor = cursor_of(database)
-        cursor.execute(text, parameters)
-        if not cursor.rowcount:
+        if not _change(text, parameters):
             return False
         for other in others:
             store([other])

@@ -103,4 +103,4 @@ _SPEND = update(
 
 
 def _spend_access(version: SecretVersion, events: Sequence[AuditEvent]) -> bool:
-    return store_change(_SPEND, {"version": version.pk}, events)
+    return store_change(_SPEND, {"version": version.pk}, events)()

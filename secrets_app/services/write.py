@@ -23,6 +23,7 @@ from secrets_app.services import preconditions
 from secrets_app.services.access import Caller
 from secrets_app.services.attempt import attempt, watched
 from secrets_app.services.audit import SUCCESS, Event, Resource, record_all, record_with
+from secrets_app.services.audit.convoy import carry_out
 from secrets_app.services.idempotency import Once
 from secrets_app.services.preconditions import Precondition
 from secrets_app.services.retry import retried
@@ -100,9 +101,14 @@ def _is_all_there_is_to_do(secret: Secret) -> bool:
 # Finds the row only while nobody else has written to it, or ended it.
 _ADVANCE = update(
     lambda: Secret.objects.filter(
-        pk=Slot("secret", UUIDField()),
-        current_version=Slot("current", IntegerField()),
-        deleted_at__isnull=True,
+        # A row that somebody holds counts as changed: it is waited for by who wants it, not by a convoy.
+        pk__in=Secret.objects.select_for_update(skip_locked=True)
+        .filter(
+            pk=Slot("secret", UUIDField()),
+            current_version=Slot("current", IntegerField()),
+            deleted_at__isnull=True,
+        )
+        .values("pk")
     ),
     current_version=Slot("next", IntegerField()),
 )
@@ -115,13 +121,13 @@ def _append(version: SecretVersion, events: Sequence[AuditEvent]) -> bool:
         new = Secret(
             pk=secret.pk, vault_id=secret.vault_id, path=secret.path, current_version=version.number
         )
-        return store_new(new, [version, *events])
+        return carry_out(store_new(new, [version, *events]))
     numbers = {
         "secret": secret.pk,
         "current": secret.current_version,
         "next": version.number,
     }
-    return store_change(_ADVANCE, numbers, [version, *events])
+    return carry_out(store_change(_ADVANCE, numbers, [version, *events]))
 
 
 def next_version(
