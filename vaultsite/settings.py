@@ -111,16 +111,24 @@ MIDDLEWARE = [
     "vaultsite.middleware.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
-    "vaultsite.middleware.SessionMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "vaultsite.middleware.AuthenticationMiddleware",
-    "vaultsite.middleware.OTPMiddleware",
-    "vaultsite.middleware.MessageMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
     "vaultsite.accounts.second_factor.SecondFactorRequired",
 ]
+# Of these, what requests of the API go through (`vaultsite/handler.py`).
+API_MIDDLEWARE = {
+    "secrets_app.api.observe.ObserveRequests",
+    "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+}
 ROOT_URLCONF = "vaultsite.urls"
 WSGI_APPLICATION = "vaultsite.wsgi.application"
 APPEND_SLASH = False

@@ -16,8 +16,8 @@ from typing import Any
 
 from tests.e2e.server import ROOT, manage, serve
 
-# What docs/operations.md recommends for a machine of two cores.
-WORKERS, THREADS = 2, 2
+# As in deploy/systemd, on two cores.
+WORKERS, THREADS = 2, 32
 GRANIAN = ("--interface", "wsgi", "--no-ws", "--log-level", "warning")
 # Nobody's rate is limited, and metrics of several processes are added up.
 SETTINGS = {"LOG_LEVEL": "WARNING", "RATE_LIMIT": "", "SIGN_IN_RATE_LIMIT": ""}

@@ -18,7 +18,7 @@ def write_precondition(request: Request) -> Precondition:
 
     If-Match compares strongly, so weak tags never fit; If-None-Match is taken for `*` only.
     """
-    match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    match, none_match = request.META.get("HTTP_IF_MATCH"), request.META.get("HTTP_IF_NONE_MATCH")
     if none_match is not None and none_match.strip() != "*":
         raise InvalidInput({"If-None-Match": ["On a write this header is `*` or left out."]})
     versions, must_exist = None, False
@@ -32,7 +32,7 @@ def write_precondition(request: Request) -> Precondition:
 
 def known_versions(request: Request) -> Callable[[int], bool]:
     """Which versions a reader has already, by If-None-Match (compared weakly). Raises InvalidInput."""
-    header = request.headers.get("If-None-Match")
+    header = request.META.get("HTTP_IF_NONE_MATCH")
     if header is None:
         return lambda _: False
     if header.strip() == "*":
@@ -52,8 +52,8 @@ def canonical_request(request: Request) -> bytes:
     parts = [
         request.method,
         request.get_full_path(),
-        request.headers.get("If-Match"),
-        request.headers.get("If-None-Match"),
+        request.META.get("HTTP_IF_MATCH"),
+        request.META.get("HTTP_IF_NONE_MATCH"),
         request.data,
     ]
     return json.dumps(parts, sort_keys=True).encode()

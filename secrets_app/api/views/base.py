@@ -99,7 +99,7 @@ class ApiViewSet(ViewSet):
     ) -> Response:
         """Carry out `act` and answer with what `present` makes of its result; with an
         Idempotency-Key, at most once for all repeats of the request."""
-        key = request.headers.get("Idempotency-Key")
+        key = request.META.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
             return _response(present(act(None)))
         once = claim_key(

@@ -81,5 +81,6 @@ def _serve(port: int) -> None:
             *(sys.executable, "-m", "granian", "vaultsite.wsgi:application"),
             *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
             *("--workers", "1", "--blocking-threads", "32", "--no-ws", "--log-level", "warning"),
+            *("--workers-kill-timeout", "30"),  # Ctrl-C ends it, whatever a request hangs on
         ],
     )

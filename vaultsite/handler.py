@@ -1,0 +1,28 @@
+"""The way of a request into Django. Those of the API pass by what is for people with a browser: they bring
+no cookies, and each of these would take its time and do nothing."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.handlers.exception import convert_exception_to_response
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+
+
+class Handler(WSGIHandler):
+    """`MIDDLEWARE` for all, but for the API that which `API_MIDDLEWARE` names, in the same order."""
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        super().load_middleware(is_async)
+        self._for_all = self._middleware_chain  # type: ignore[has-type]
+        for_api = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]
+        for path in reversed(settings.MIDDLEWARE):
+            if path in settings.API_MIDDLEWARE:
+                for_api = convert_exception_to_response(import_string(path)(for_api))
+        self._for_api = for_api
+        self._middleware_chain = self._choose
+
+    def _choose(self, request: HttpRequest) -> Any:
+        is_api = request.path_info.startswith("/v1/")
+        return (self._for_api if is_api else self._for_all)(request)
