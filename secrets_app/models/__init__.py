@@ -1,5 +1,6 @@
 from secrets_app.models.audit import AuditEvent, AuditKey, AuditSeal
 from secrets_app.models.idempotency import IdempotencyKey
+from secrets_app.models.one_of import OneOf
 from secrets_app.models.policy import Policy
 from secrets_app.models.principal import Agent, ApiKey, Principal, RevokedToken
 from secrets_app.models.secret import Secret, SecretVersion
@@ -12,6 +13,7 @@ __all__ = [
     "AuditKey",
     "AuditSeal",
     "IdempotencyKey",
+    "OneOf",
     "Policy",
     "Principal",
     "RevokedToken",

@@ -5,7 +5,6 @@ lies at the path that the URL names.
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +21,7 @@ from django.db.models import (
     Value,
 )
 
+from secrets_app.models.one_of import ListSlot
 from secrets_app.models.prepared import Prepared, Slot
 from secrets_app.models.principal import Principal, RevokedToken
 from secrets_app.models.rules import rules_in
@@ -82,30 +82,18 @@ def find_by_api_key(
 
 def current_versions(vault_id: UUID, paths: Collection[str]) -> list[SecretVersion]:
     """The versions to read at valid paths of a vault, those that are there."""
-    if not paths:
-        return []
-    listed = list(paths)
-    size = next((size for size in _SIZES if len(listed) <= size), len(listed))
-    # Filled up with the last one, so that few statements serve every number of paths.
-    padded = listed + listed[-1:] * (size - len(listed))
-    places = {f"path{number}": path for number, path in enumerate(padded)}
-    found: list[SecretVersion] = _at_paths(size).all(vault=vault_id, **places)
+    found: list[SecretVersion] = _AT_PATHS.all(vault=vault_id, paths=paths) if paths else []
     return found
 
 
-_SIZES = (10, 50, 200)
-
-
-@lru_cache(maxsize=16)
-def _at_paths(size: int) -> Prepared:
-    def querysets() -> list[QuerySet[Any, Any]]:
-        paths = [Slot(f"path{number}", CharField()) for number in range(size)]
-        current = versions_with_rows(Slot("vault", UUIDField())).filter(
-            secret__path__in=paths, number=F("secret__current_version")
+_AT_PATHS = Prepared(
+    lambda: [
+        versions_with_rows(Slot("vault", UUIDField())).filter(
+            secret__path__one_of=ListSlot("paths", CharField()),
+            number=F("secret__current_version"),
         )
-        return [current]
-
-    return Prepared(querysets)
+    ]
+)
 
 
 def _find(queries: dict[Sought, Prepared], sought: Sought, **values: Any) -> Found | None:

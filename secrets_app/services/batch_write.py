@@ -109,7 +109,7 @@ def add_versions(
         version.secret.current_version = version.number
         version.secret.deleted_at = None
     # One statement for all, since each number goes up by one.
-    Secret.objects.filter(pk__in=[row.pk for row in rows]).update(
+    Secret.objects.filter(pk__one_of=[row.pk for row in rows]).update(
         current_version=F("current_version") + 1, deleted_at=None
     )
     if rows:

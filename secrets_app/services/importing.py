@@ -164,7 +164,7 @@ def _batches(paths: list[str]) -> Iterator[list[str]]:
 
 
 def _rows(vault: Vault, paths: list[str]) -> QuerySet[Secret]:
-    return Secret.objects.filter(vault_id=vault.pk, path__in=paths)
+    return Secret.objects.filter(vault_id=vault.pk, path__one_of=paths)
 
 
 def _is_there(secret: Secret) -> bool:

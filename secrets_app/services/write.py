@@ -183,7 +183,7 @@ def lock_or_make(vault_id: UUID, paths: Sequence[str]) -> dict[str, Secret]:
     no two writers wait for each other. A row that a purge takes away in between makes it start
     anew, with nothing held.
     """
-    rows = Secret.objects.filter(vault_id=vault_id, path__in=paths).order_by("path")
+    rows = Secret.objects.filter(vault_id=vault_id, path__one_of=paths).order_by("path")
     if len(paths) == 1:
         secret = rows.select_for_update().first()
         if secret is not None:
