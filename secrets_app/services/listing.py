@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from secrets_app.errors import InvalidInput, NotFound
 from secrets_app.models import Secret, SecretVersion
+from secrets_app.models.secret import id_at
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.scope import PathRange, scope_of
 from secrets_app.services.access import Caller, vault_of
@@ -85,7 +86,7 @@ def list_versions(
     Raises NotFound.
     """
     with attempt("secret.versions", caller=caller, vault_id=vault_id, path=path):
-        rows = _listed(vault_id).filter(secret__path=path)
+        rows = _listed(vault_id).filter(secret=id_at(vault_id, path))
         if before is not None:
             rows = rows.filter(number__lt=before)
         versions = list(rows.order_by("-number")[:limit])

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from secrets_app.errors import NotFound, Unavailable
 from secrets_app.models import Secret, SecretVersion
-from secrets_app.models.secret import versions_with_rows
+from secrets_app.models.secret import id_at, versions_with_rows
 from secrets_app.services.access import Caller
 from secrets_app.services.attempt import attempt
 from secrets_app.services.audit import SUCCESS, Resource, record
@@ -22,7 +22,9 @@ def find_version(*, vault_id: UUID, path: str, number: int | None) -> SecretVers
     Raises NotFound.
     """
     wanted = F("secret__current_version") if number is None else number
-    version = versions_with_rows(vault_id).filter(secret__path=path, number=wanted).first()
+    version = (
+        versions_with_rows(vault_id).filter(secret=id_at(vault_id, path), number=wanted).first()
+    )
     if version is None:
         raise NotFound(NO_SECRET if number is None else "There is no such version.")
     return version

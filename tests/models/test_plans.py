@@ -1,0 +1,41 @@
+"""How many secrets a vault has is of no matter to who asks for some of them."""
+
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.db.models import F
+
+from secrets_app.models.prepared import fill, this_database
+from secrets_app.models.request import _AT_PATHS, _BY_TOKEN, Sought
+from secrets_app.models.secret import id_at, versions_with_rows
+
+pytestmark = [pytest.mark.django_db, pytest.mark.only_on("sqlite")]
+
+
+def plan_of(prepared, **values):
+    compiled = prepared._compile(this_database())
+    with connection.cursor() as cursor:
+        parameters = fill(compiled.parameters, values, this_database())
+        cursor.execute(f"EXPLAIN QUERY PLAN {compiled.sql}", parameters)
+        return " ".join(row[3] for row in cursor.fetchall())
+
+
+def test_the_version_to_read_is_found_by_its_whole_key():
+    values = {"principal": uuid4(), "key": uuid4(), "jti": "x", "vault": uuid4(), "path": "a"}
+    plan = plan_of(_BY_TOKEN[Sought.CURRENT], **values)
+    assert "(vault_id=? AND secret_id=? AND number=?)" in plan
+
+
+def test_versions_of_many_paths_are_found_by_their_secrets():
+    plan = plan_of(_AT_PATHS, vault=uuid4(), paths=["a", "b"])
+    assert "(vault_id=? AND secret_id=?" in plan
+    assert "(vault_id=? AND path=?)" in plan
+
+
+def test_a_version_of_a_path_is_found_by_its_secret():
+    vault = uuid4()
+    versions = versions_with_rows(vault).filter(
+        secret=id_at(vault, "a"), number=F("secret__current_version")
+    )
+    assert "(vault_id=? AND secret_id=?" in versions.explain()
