@@ -97,8 +97,6 @@ def start() -> tuple[Any, dict[str, Any]]:
     from vaultsite.wsgi import application
 
     demo = ensure_demo(settings.HOME / "demo.json")
-    from secrets_app.services.sign_in import sign_in_with_api_key  # noqa: F401
-
     return application, {"vault": str(demo.vault_id), "key": demo.api_key}
 
 
