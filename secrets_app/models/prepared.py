@@ -158,12 +158,5 @@ def _object_builder(info: Any, select: Any) -> Callable[[Sequence[Any]], models.
 
 
 def _dictionary_builder(query: Any) -> Callable[[Sequence[Any]], dict[str, Any]]:
-    names = (
-        list(query.selected)
-        if getattr(query, "selected", None)
-        else [
-            *query.values_select,
-            *query.annotation_select,
-        ]
-    )
+    names = list(query.selected)
     return lambda row: dict(zip(names, row, strict=True))

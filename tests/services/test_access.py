@@ -82,7 +82,10 @@ def test_counted_reads_and_writes_are_two_round_trips(bob, vault):
     """On SQLite, where there are no trips, they are a transaction."""
     allow(bob, vault, "**", "read", "write")
     api = bob.api
-    api.put(secret_url(vault), body())
+    # Statements are put together at their first use in a process, some in a transaction of its own.
+    for _ in range(2):
+        api.put(secret_url(vault), body(max_access_count=3))
+    api.get(secret_url(vault))
     assert len(round_trips(lambda: api.put(secret_url(vault), body()))) == 2
     assert len(round_trips(lambda: api.put(secret_url(vault, "new"), body()))) == 2
     api.put(secret_url(vault), body(max_access_count=3))
