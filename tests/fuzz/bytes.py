@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of what takes bytes and text from outside: envelopes, paths, patterns.
 
-    python -m tests.fuzz.bytes [-runs=1000000] [libFuzzer options …]      (needs requirements/audit.txt)
+    python -m tests.fuzz.bytes [-runs=1000000] [libFuzzer options …]      (needs requirements/fuzz.txt)
 
 An input that breaks a claim is written to a file by libFuzzer, which then stops with an error.
 """
