@@ -178,7 +178,7 @@ class ApiSchema(AutoSchema):
         return super().get_auth()
 
     def get_operation_id(self) -> str:
-        return f"{self.get_tags()[0].lower()}_{self.view.action}"
+        return f"{self.get_tags()[0].lower().replace(' ', '_')}_{self.view.action}"
 
     def get_tags(self) -> list[str]:
         return [getattr(self.view, "tag", "vaultsite")]

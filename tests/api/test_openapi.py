@@ -89,3 +89,47 @@ def test_the_documentation_page_loads_from_this_server_alone(nobody):
             response = nobody.get(link)
             response.close()
             assert response.status_code == 200, link
+
+
+def test_every_link_leads_somewhere_with_what_its_answer_has(document):
+    operations = {
+        each["operationId"]: each for item in document["paths"].values() for each in item.values()
+    }
+    links = [
+        (source, answer, link)
+        for source in operations.values()
+        for answer in source["responses"].values()
+        for link in answer.get("links", {}).values()
+    ]
+    assert len(links) > 80
+    for source, answer, link in links:
+        target = operations[link["operationId"]]
+        taken = {f"{each['in']}.{each['name']}" for each in target.get("parameters", ())}
+        assert set(link.get("parameters", {})) <= taken, link
+        given = {f"$request.{each['in']}.{each['name']}" for each in source.get("parameters", ())}
+        given |= {f"$response.header.{name}" for name in answer.get("headers", {})}
+        for said in [*link.get("parameters", {}).values(), *link.get("requestBody", {}).values()]:
+            pointer = said.removeprefix("$response.body#/")
+            if pointer == said:
+                assert said in given, link
+            else:
+                schema = answer["content"]["application/json"]["schema"]
+                assert resolves(document, schema, pointer), link
+
+
+def resolves(document, schema, pointer):
+    """Whether a schema has a place for what a JSON pointer (RFC 6901) names."""
+    for name in pointer.split("/"):
+        if "$ref" in schema:
+            schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        schema = schema.get("items") if name.isdigit() else schema.get("properties", {}).get(name)
+        if schema is None:
+            return False
+    return True
+
+
+def test_operation_ids_are_names(document):
+    """Generated clients make methods of them."""
+    for item in document["paths"].values():
+        for operation in item.values():
+            assert operation["operationId"].isidentifier()

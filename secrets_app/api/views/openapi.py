@@ -4,6 +4,7 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from secrets_app.api.links import add_links
 from secrets_app.api.permissions import Access
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.api.views.secrets import SecretViewSet
@@ -23,10 +24,13 @@ class OpenApiViewSet(ApiViewSet):
 def openapi_document() -> dict[str, Any]:
     """OpenAPI 3.1 of every route."""
     generator: Any = SchemaGenerator(urlconf="secrets_app.api.urls")  # type: ignore[no-untyped-call]
-    return _with_head(generator.get_schema(request=None, public=True))
+    document: dict[str, Any] = generator.get_schema(request=None, public=True)
+    _add_head(document)
+    add_links(document)
+    return document
 
 
-def _with_head(document: dict[str, Any]) -> dict[str, Any]:
+def _add_head(document: dict[str, Any]) -> None:
     """HEAD where it is an action of its own; drf-spectacular leaves that method out.
 
     It answers as GET does, without a body and without revealing anything.
@@ -36,7 +40,6 @@ def _with_head(document: dict[str, Any]) -> dict[str, Any]:
             read = item.get("get", {})
             if read.get("operationId") == f"{view.tag.lower()}_retrieve":
                 item["head"] = _head_of(read)
-    return document
 
 
 def _head_of(read: dict[str, Any]) -> dict[str, Any]:

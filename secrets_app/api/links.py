@@ -1,0 +1,154 @@
+"""What can be done next with what an answer says: Link Objects (OpenAPI 3.1.1 §4.8.20).
+
+For clients that are generated or explore, and for the chains of requests in `tests/fuzz`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+# Where a parameter of the next request comes from (runtime expressions, OpenAPI 3.1.1 §4.8.20.3).
+_NEW_VAULT = {"vault_id": "$response.body#/id"}
+_SAME_VAULT = {"vault_id": "$request.path.vault_id"}
+_SAME_PATH = _SAME_VAULT | {"path": "$request.path.path"}
+_NEW_VERSION = _SAME_PATH | {"number": "$response.body#/version"}
+_SAME_VERSION = _SAME_PATH | {"number": "$request.path.number"}
+_NEW_POLICY = _SAME_VAULT | {"item_id": "$response.body#/id"}
+_SAME_ITEM = {"item_id": "$request.path.item_id"}
+_SAME_POLICY = _SAME_VAULT | _SAME_ITEM
+_NEXT_PAGE = {"cursor": "$response.body#/next_cursor"}
+
+_AFTER_WRITE: dict[str, dict[str, str]] = {
+    "secrets_retrieve": _SAME_PATH,
+    "secrets_describe": _SAME_PATH,
+    "secrets_update": _SAME_PATH | {"If-Match": "$response.header.ETag"},
+    "secrets_rotate": _SAME_PATH,
+    "secrets_destroy": _SAME_PATH,
+    "secrets_list": _SAME_VAULT,
+    "versions_list": _SAME_PATH,
+    "versions_retrieve": _NEW_VERSION,
+    "versions_describe": _NEW_VERSION,
+    "versions_disable": _NEW_VERSION,
+    "policies_explain": _SAME_VAULT | {"path": "$request.path.path"},
+}
+_AGENT = {"item_id": "$response.body#/agent/id"}
+
+# Operation, status of its answer → next operations, with their parameters.
+_LINKS: dict[tuple[str, str], dict[str, dict[str, str]]] = {
+    ("vaults_create", "201"): {
+        "vaults_retrieve": _NEW_VAULT,
+        "vaults_destroy": _NEW_VAULT,
+        "secrets_update": _NEW_VAULT,
+        "secrets_list": _NEW_VAULT,
+        "batches_write": _NEW_VAULT,
+        "policies_create": _NEW_VAULT,
+        "policies_list": _NEW_VAULT,
+    },
+    ("vaults_destroy", "204"): {
+        "vaults_retrieve": _SAME_VAULT,
+        "secrets_update": _SAME_VAULT,
+        "secrets_list": _SAME_VAULT,
+        "policies_create": _SAME_VAULT,
+    },
+    ("secrets_update", "201"): _AFTER_WRITE,
+    ("secrets_rotate", "201"): _AFTER_WRITE,
+    ("secrets_undelete", "200"): _AFTER_WRITE,
+    ("secrets_retrieve", "200"): {
+        "secrets_retrieve": _SAME_PATH | {"If-None-Match": "$response.header.ETag"},
+        "versions_retrieve": _NEW_VERSION,
+    },
+    ("secrets_destroy", "204"): {
+        "secrets_retrieve": _SAME_PATH,
+        "secrets_describe": _SAME_PATH,
+        "secrets_undelete": _SAME_PATH,
+        "secrets_rotate": _SAME_PATH,
+        "versions_list": _SAME_PATH,
+    },
+    ("secrets_list", "200"): {
+        "secrets_list": _SAME_VAULT | _NEXT_PAGE,
+        "secrets_retrieve": _SAME_VAULT | {"path": "$response.body#/secrets/0/path"},
+    },
+    ("versions_list", "200"): {"versions_list": _SAME_PATH | _NEXT_PAGE},
+    ("versions_retrieve", "200"): {"versions_disable": _SAME_VERSION},
+    ("versions_disable", "204"): {
+        "versions_retrieve": _SAME_VERSION,
+        "versions_list": _SAME_PATH,
+        "secrets_retrieve": _SAME_PATH,
+    },
+    ("batches_write", "201"): {
+        "batches_read": _SAME_VAULT,
+        "secrets_retrieve": _SAME_VAULT | {"path": "$response.body#/secrets/0/path"},
+        "secrets_list": _SAME_VAULT,
+    },
+    ("policies_create", "201"): {
+        "policies_update": _NEW_POLICY,
+        "policies_destroy": _NEW_POLICY,
+        "policies_list": _SAME_VAULT,
+    },
+    ("policies_update", "200"): {
+        "policies_update": _SAME_POLICY,
+        "policies_destroy": _SAME_POLICY,
+    },
+    ("policies_destroy", "204"): {
+        "policies_update": _SAME_POLICY,
+        "policies_destroy": _SAME_POLICY,
+        "policies_list": _SAME_VAULT,
+    },
+    ("agents_create", "201"): {
+        "agents_retrieve": _AGENT,
+        "agents_update": _AGENT,
+        "agents_rotate_key": _AGENT,
+        "agents_destroy": _AGENT,
+        "auth_with_agent_key": {},
+    },
+    ("agents_rotate_key", "200"): {
+        "agents_destroy": _AGENT,
+        "auth_with_agent_key": {},
+    },
+    ("agents_destroy", "204"): {
+        "agents_retrieve": _SAME_ITEM,
+        "agents_update": _SAME_ITEM,
+        "agents_rotate_key": _SAME_ITEM,
+    },
+    ("api_keys_create", "201"): {
+        "api_keys_destroy": {"item_id": "$response.body#/key/id"},
+        "auth_with_api_key": {},
+    },
+    ("api_keys_destroy", "204"): {"api_keys_destroy": _SAME_ITEM, "api_keys_list": {}},
+    ("audit_list", "200"): {
+        "audit_list": _NEXT_PAGE,
+        "audit_prove": {"item_id": "$response.body#/events/0/id"},
+    },
+}
+# Next operation → its body.
+_BODIES: dict[str, dict[str, Any]] = {
+    "auth_with_agent_key": {
+        "agent_id": "$response.body#/agent/id",
+        "api_key": "$response.body#/api_key",
+    },
+    "auth_with_api_key": {"api_key": "$response.body#/api_key"},
+}
+
+
+def add_links(document: dict[str, Any]) -> None:
+    """Put the links into an OpenAPI document of this API. Raises KeyError when one leads nowhere."""
+    operations = {each["operationId"]: each for each in _operations(document)}
+    for (source, status), targets in _LINKS.items():
+        operations[source]["responses"][status]["links"] = {
+            target: _link(operations[target], parameters) for target, parameters in targets.items()
+        }
+
+
+def _link(target: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
+    places = {each["name"]: each["in"] for each in target.get("parameters", ())}
+    link: dict[str, Any] = {"operationId": target["operationId"]}
+    if parameters:
+        link["parameters"] = {
+            f"{places[name]}.{name}": source for name, source in parameters.items()
+        }
+    body = _BODIES.get(target["operationId"])
+    return link | ({} if body is None else {"requestBody": body})
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for item in document["paths"].values():
+        yield from item.values()
