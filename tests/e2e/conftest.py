@@ -1,9 +1,9 @@
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.e2e.canary import watched
 from tests.e2e.server import Server, new_database, serve
 
 
@@ -22,9 +22,25 @@ def fresh_database() -> Iterator[str | None]:
 
 
 @pytest.fixture(scope="session")
-def server(
+def _live(
     tmp_path_factory: pytest.TempPathFactory, empty_database: str | None
-) -> Iterator[Server]:
-    home: Path = tmp_path_factory.mktemp("live") / "var"
-    with serve(home, empty_database, METRICS_NETWORKS="127.0.0.1/32") as running:
-        yield running
+) -> Iterator[tuple[Server, dict[str, str]]]:
+    folder = tmp_path_factory.mktemp("live")
+    (folder / "kept").mkdir()
+    with (
+        serve(folder / "var", empty_database, METRICS_NETWORKS="127.0.0.1/32") as running,
+        watched(running, empty_database, folder / "kept") as planted,
+    ):
+        yield running, planted
+
+
+@pytest.fixture(scope="session")
+def server(_live: tuple[Server, dict[str, str]]) -> Server:
+    """One for all tests. After the last of them it is searched for what it was given; see `canary.py`."""
+    return _live[0]
+
+
+@pytest.fixture(scope="session")
+def planted(_live: tuple[Server, dict[str, str]]) -> dict[str, str]:
+    """What must not be found there, by name."""
+    return _live[1]

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ class Server:
     base_url: str
     log: Path
     process: subprocess.Popen[bytes]
+    errors: list[bytes] = field(
+        default_factory=list, kw_only=True
+    )  # bodies, to be searched for leaks
 
     def quickstart(self) -> dict[str, Any]:
         """The object that `manage.py quickstart --json` prints."""
@@ -54,7 +57,8 @@ class Server:
                 return response.status, response.headers, response.read()
         except urllib.error.HTTPError as error:
             with error:
-                return error.code, error.headers, error.read()
+                self.errors.append(error.read())
+                return error.code, error.headers, self.errors[-1]
 
 
 def manage(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -114,24 +118,29 @@ def new_database(url: str | None) -> Iterator[str | None]:
         yield None
         return
     import psycopg
-    from environ import Env
 
     name = f"e2e_{uuid4().hex[:12]}"
-    config = Env.db_url_config(url)
-    options = {
-        "host": config["HOST"] or None,
-        "port": config["PORT"] or None,
-        "user": config["USER"] or None,
-        "password": config["PASSWORD"] or None,
-        "dbname": config["NAME"],
-    } | config.get("OPTIONS", {})
-    with psycopg.connect(autocommit=True, **options) as connection:
+    with psycopg.connect(autocommit=True, **connection_options(url)) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         try:
             base, _, query = url.partition("?")
             yield base.rpartition("/")[0] + f"/{name}" + (f"?{query}" if query else "")
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def connection_options(url: str) -> dict[str, Any]:
+    """For psycopg, from the URL of a database."""
+    from environ import Env
+
+    config = Env.db_url_config(url)
+    return {
+        "host": config["HOST"] or None,
+        "port": config["PORT"] or None,
+        "user": config["USER"] or None,
+        "password": config["PASSWORD"] or None,
+        "dbname": config["NAME"],
+    } | config.get("OPTIONS", {})
 
 
 def _wait_until_ready(server: Server) -> None:
