@@ -15,7 +15,6 @@ _SAME_VERSION = _SAME_PATH | {"number": "$request.path.number"}
 _NEW_POLICY = _SAME_VAULT | {"item_id": "$response.body#/id"}
 _SAME_ITEM = {"item_id": "$request.path.item_id"}
 _SAME_POLICY = _SAME_VAULT | _SAME_ITEM
-_NEXT_PAGE = {"cursor": "$response.body#/next_cursor"}
 
 _AFTER_WRITE: dict[str, dict[str, str]] = {
     "secrets_retrieve": _SAME_PATH,
@@ -64,10 +63,8 @@ _LINKS: dict[tuple[str, str], dict[str, dict[str, str]]] = {
         "versions_list": _SAME_PATH,
     },
     ("secrets_list", "200"): {
-        "secrets_list": _SAME_VAULT | _NEXT_PAGE,
         "secrets_retrieve": _SAME_VAULT | {"path": "$response.body#/secrets/0/path"},
     },
-    ("versions_list", "200"): {"versions_list": _SAME_PATH | _NEXT_PAGE},
     ("versions_retrieve", "200"): {"versions_disable": _SAME_VERSION},
     ("versions_disable", "204"): {
         "versions_retrieve": _SAME_VERSION,
@@ -115,7 +112,6 @@ _LINKS: dict[tuple[str, str], dict[str, dict[str, str]]] = {
     },
     ("api_keys_destroy", "204"): {"api_keys_destroy": _SAME_ITEM, "api_keys_list": {}},
     ("audit_list", "200"): {
-        "audit_list": _NEXT_PAGE,
         "audit_prove": {"item_id": "$response.body#/events/0/id"},
     },
 }

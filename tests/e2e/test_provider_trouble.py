@@ -3,6 +3,7 @@
 import base64
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -53,6 +54,39 @@ def test_the_service_starts_without_its_provider_and_recovers_by_itself(
                     assert time.monotonic() < deadline
                     time.sleep(0.2)
                 assert server.request("GET", url, token=token)[0] == 500
+
+
+def test_a_provider_that_stalls_holds_up_nobody_else(tmp_path, fresh_database, openbao):
+    settings = {
+        "ROOT_KEY_URLS": openbao.url,
+        "KEY_PROVIDER_TIMEOUT": "1",
+        "KEK_CACHE_TTL": "0",
+        "RATE_LIMIT": "",
+    }
+    with serve(tmp_path / "var", fresh_database, **settings) as server:
+        demo = server.quickstart()
+        vault, token = f"/v1/vaults/{demo['vault_id']}", demo["api_key"]
+        body = {"type": "note", "value": "kept"}
+        assert server.request("PUT", f"{vault}/secrets/a", body, token)[0] == 201
+
+        def ask(number):
+            method, sent = (("PUT", body), ("GET", None))[number % 2]
+            return server.exchange(method, f"{vault}/secrets/a", sent, token)
+
+        with openbao.stalled(), ThreadPoolExecutor(80) as pool:
+            # More than there are threads to wait: each is answered, in its turn.
+            asked = [pool.submit(ask, number) for number in range(80)]
+            # What needs no key goes on meanwhile.
+            for path in ("/livez", "/v1/openapi.json"):
+                assert server.exchange("GET", path)[0] == 200
+            answers = [each.result() for each in asked]
+        for status, headers, _ in answers:
+            assert status == 500
+            assert headers["Content-Type"] == "application/problem+json"
+            assert int(headers["Retry-After"]) > 0
+        until(server, "ok")
+        assert server.request("PUT", f"{vault}/secrets/a", body, token)[1]["version"] == 2
+        assert server.request("GET", f"{vault}/secrets/a", token=token)[1]["value"] == "kept"
 
 
 def test_a_wrong_root_key_is_refused_at_start_with_what_to_do(tmp_path, fresh_database):

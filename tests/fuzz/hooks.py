@@ -17,9 +17,13 @@ _made: set[str] = set()
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, **kwargs: Any) -> None:
-    # The key that all this is done with stays: it is in a list whose ids are tried.
-    if case.path_parameters.get("item_id") == os.environ["FUZZ_KEY_ID"]:
-        case.path_parameters["item_id"] = str(UUID(int=0))
+    # The key and the vault that all this is done with stay: they are in lists whose ids are tried.
+    named = case.path_parameters
+    if named.get("item_id") == os.environ["FUZZ_KEY_ID"]:
+        named["item_id"] = str(UUID(int=0))
+    is_end_of_vault = (case.method, case.operation.path) == ("DELETE", "/v1/vaults/{vault_id}")
+    if is_end_of_vault and named["vault_id"] == os.environ["FUZZ_VAULT"]:
+        named["vault_id"] = str(UUID(int=0))
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     seen = f"{case.path_parameters}{case.headers}{case.body}"
@@ -36,7 +40,6 @@ def before_call(context: Any, case: Any, **kwargs: Any) -> None:
 
 def _name_what_exists(case: Any, chance: random.Random) -> None:
     route, named, body = case.operation.path, case.path_parameters, case.body
-    # The vault itself stays: others come and go.
     if (
         route.startswith("/v1/vaults/{vault_id}/")
         and named["vault_id"] not in _made
