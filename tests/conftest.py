@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import OperationalError
 
 from secrets_app.models import Vault
@@ -41,6 +42,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     skipped = session.config.pluginmanager.get_plugin("terminalreporter").stats.get("skipped")
     if skipped and os.environ.get("NOTHING_SKIPPED"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """A database of its own for each process: mutmut forks many from one that has imported all this."""
+    test = settings.DATABASES["default"]["TEST"]
+    if "TEST_DATABASE_URL" not in os.environ:
+        test["NAME"] = f"{test['NAME']}-{os.getpid()}"
 
 
 @pytest.fixture

@@ -261,6 +261,11 @@ def test_conditions_are_judged_with_the_callers_address_and_the_time(bob, vault)
     assert judged("later")
 
 
+def test_the_owner_may_whatever_no_policy_says(alice, vault):
+    caller = caller_of(alice, vault)
+    assert may(caller=caller, vault_id=vault.id, path="a", permission=Permission.WRITE)
+
+
 def test_a_policy_makes_a_member_until_the_moment_it_ends(bob, vault, time_machine):
     time_machine.move_to(timezone.now(), tick=False)
     policy = allow(bob, vault, "a", "read", expires_at=timezone.now() + timedelta(seconds=1))
