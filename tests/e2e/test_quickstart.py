@@ -1,15 +1,17 @@
 """What a newcomer does: one command, then the printed lines."""
 
 import json
+import os
 import re
 import stat
 import subprocess
+import sys
 import time
 
 import jwt
 import pytest
 
-from tests.e2e.server import manage, serve
+from tests.e2e.server import ROOT, manage, serve
 
 pytestmark = pytest.mark.only_on("sqlite")
 
@@ -193,3 +195,20 @@ def test_events_go_to_standard_output_when_asked_for(tmp_path):
         server.request("GET", f"/v1/vaults/{demo['vault_id']}/secrets", token=demo["token"])
         lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
     assert "secret.list" in {json.loads(line)["action"] for line in lines}
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(server):
+    """`manage.py keys | head`"""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(
+        [sys.executable, "manage.py", "keys"],
+        cwd=ROOT,
+        env=server.environment,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (1, "")
