@@ -23,7 +23,7 @@ from secrets_app.services import preconditions
 from secrets_app.services.access import Caller
 from secrets_app.services.attempt import attempt, watched
 from secrets_app.services.audit import SUCCESS, Event, Resource, record_all, record_with
-from secrets_app.services.audit.convoy import carry_out
+from secrets_app.services.convoy import carry_out
 from secrets_app.services.idempotency import Once
 from secrets_app.services.preconditions import Precondition
 from secrets_app.services.retry import retried

@@ -17,8 +17,8 @@ from secrets_app.metrics import denials
 from secrets_app.models import AuditEvent
 from secrets_app.models.ids import uuid7
 from secrets_app.services.audit.content import content_of, encode
-from secrets_app.services.audit.convoy import store_events
 from secrets_app.services.audit.writing import writing
+from secrets_app.services.convoy import store_events
 from secrets_app.services.rotation.audit_keys import current_audit_key
 
 # One JSON object a line, for collectors; switched on by AUDIT_LOG.

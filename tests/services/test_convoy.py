@@ -8,7 +8,8 @@ import pytest
 from django.db import DatabaseError, connection, connections, transaction
 
 from secrets_app.models import AuditEvent, Secret, SecretVersion
-from secrets_app.services.audit import convoy, verify
+from secrets_app.services import convoy
+from secrets_app.services.audit import verify
 from secrets_app.services.audit.record import SUCCESS, Actor, Event, Resource, record_all
 from secrets_app.services.rotation.audit_keys import prepare_audit_key
 from tests.cast import Api, body, secret_url
