@@ -33,8 +33,10 @@ from secrets_app.errors import CryptoError  # noqa: E402
 from secrets_app.services.rotation.audit_keys import prepare_audit_key  # noqa: E402
 from vaultsite.chunked import WithChunkedBodies  # noqa: E402
 from vaultsite.content_type import WithoutCharset  # noqa: E402
+from vaultsite.supervised import end_with_supervisor  # noqa: E402
 from vaultsite.tracing import start_tracing  # noqa: E402
 
+end_with_supervisor()
 with suppress(CryptoError, DatabaseError):  # away: then the first event asks again
     prepare_audit_key()
 if settings.TRACING:

@@ -53,7 +53,12 @@ def production(folder: Path, **variables: str) -> Iterator[Production]:
     log = folder / "server.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            command_line(port), cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT
+            command_line(port),
+            cwd=ROOT,
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     base_url = f"http://127.0.0.1:{port}"
     server = Production(home, environment, base_url, log, process, metrics)
@@ -66,8 +71,7 @@ def production(folder: Path, **variables: str) -> Iterator[Production]:
         try:
             process.wait(timeout=60)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            server.kill()
             raise
 
 

@@ -32,6 +32,11 @@ class Server:
         default_factory=list, kw_only=True
     )  # bodies, to be searched for leaks
 
+    def kill(self) -> None:
+        """SIGKILL for all of it at once: supervisor, worker and sealer."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
     def quickstart(self) -> dict[str, Any]:
         """The object that `manage.py quickstart --json` prints."""
         done = manage("quickstart", "--json", environment=self.environment)
@@ -96,6 +101,7 @@ def serve(home: Path, database_url: str | None = None, **variables: str) -> Iter
             env=environment,
             stdout=stream,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     server = Server(home, environment, f"http://127.0.0.1:{port}", log, process)
     try:
@@ -106,8 +112,7 @@ def serve(home: Path, database_url: str | None = None, **variables: str) -> Iter
         try:
             process.wait(timeout=60)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            server.kill()
             raise
 
 

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import jwt
 import pytest
@@ -212,3 +213,22 @@ def test_a_reader_that_has_seen_enough_is_no_error(server):
     )
     os.close(theirs)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_nothing_outlives_a_supervisor_that_was_killed(tmp_path):
+    """SIGKILL, or the kernel when memory is short: it cannot tell its worker and the sealer."""
+    with serve(tmp_path / "var") as server:
+        children = [
+            Path(f"/proc/{pid}")
+            for pid in Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+            .read_text()
+            .split()
+        ]
+        assert len(children) == 2
+        server.process.kill()
+        deadline = time.monotonic() + 20
+        while any(child.exists() for child in children):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        with pytest.raises(OSError, match="refused"):
+            server.exchange("GET", "/livez")
