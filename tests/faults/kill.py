@@ -1,11 +1,12 @@
-"""Kills the server (SIGKILL) and PostgreSQL (immediate stop) at random moments, under writes, counted
-reads, batches, rotation of the vault's key and sealing. After each round everything is compared with
-what clients were told.
+"""Kills the server (SIGKILL: supervisor, worker and sealer at once) and PostgreSQL (immediate stop) at
+random moments, under writes, counted reads, batches, rotation of the vault's key and sealing. After each
+round everything is compared with what clients were told.
 
     python -m tests.faults.kill [--rounds 50] [--database postgresql|sqlite] [--seed 1]
 """
 
 import argparse
+import json
 import random
 import signal
 import subprocess
@@ -28,6 +29,9 @@ _SETTINGS = {
 }
 
 
+_VICTIMS = (("server",), ("database",), ("server", "database"))
+
+
 @dataclass
 class Survived:
     """What the rounds went through."""
@@ -39,6 +43,8 @@ class Survived:
     batches: int = 0
     reads: int = 0
     unanswered: int = 0
+    rotations: int = 0
+    seals: int = 0
 
 
 def survive(home: Path, postgresql: Postgresql | None, *, rounds: int, seed: int) -> Survived:
@@ -61,9 +67,7 @@ def _one_round(
     memory: Memory,
 ) -> None:
     url = postgresql.url if postgresql else None
-    victims = chance.choice([("server",), ("database",), ("server", "database")])
-    if postgresql is None:
-        victims = ("server",)
+    victims = _VICTIMS[number % len(_VICTIMS)] if postgresql else ("server",)
     memory.read = memory.read_unsure = 0
     with ExitStack() as stack:
         server = stack.enter_context(serve(home, url, **_SETTINGS))
@@ -80,7 +84,7 @@ def _one_round(
                 rotation = _start("rotate_kek", vault, environment=server.environment)
                 time.sleep(chance.uniform(0.1, 2.0))
                 if "server" in victims:
-                    server.process.kill()
+                    server.kill()
                     total.servers_killed += 1
                 if "database" in victims and postgresql:
                     postgresql.crash()
@@ -88,9 +92,7 @@ def _one_round(
                 time.sleep(0.1)
         finally:
             if rotation is not None:
-                # Killed with the rest, or done: the next round's rotation goes on from there.
-                rotation.kill()
-                rotation.wait()
+                _end(rotation, "database" in victims)
             if "database" in victims and postgresql:
                 postgresql.start()
         if "server" not in victims:
@@ -125,13 +127,27 @@ def _verify(
     _verify_count(client, number, memory)
     client.close()
     manage("verify_vault", environment=server.environment)
-    manage("verify_audit", environment=server.environment)
+    audit = manage("verify_audit", "--json", environment=server.environment)
+    total.seals = json.loads(audit.stdout)["seals"]
+    keys = manage("keys", "--json", environment=server.environment)
+    newest = max(key["version"] for key in json.loads(keys.stdout)["vault_keys"])
+    total.rotations = newest - 1
     total.writes += len(memory.written)
     total.batches += len(memory.batches)
     total.reads += memory.read
     memory.written.clear()
     memory.unsure.clear()
     memory.batches.clear()
+
+
+def _end(rotation: subprocess.Popen[bytes], is_doomed: bool) -> None:
+    """Without a database it has failed, or is killed: the next round's goes on from there. With one it
+    ends well, whatever became of the server."""
+    if is_doomed:
+        rotation.kill()
+        rotation.wait()
+    else:
+        assert rotation.wait(timeout=60) == 0
 
 
 def _numbers(client: Client, path: str) -> list[int]:
@@ -170,6 +186,7 @@ def _verify_count(client: Client, number: int, memory: Memory) -> None:
     while client.ask("GET", path)[0] == 200:
         left += 1
     spent = ACCESSES - left
+    assert left > 0, "all was read before the kill"
     assert memory.read <= spent, f"{memory.read} reads of {spent} accesses: some were given away"
     assert spent <= memory.read + memory.read_unsure, (
         f"{spent} accesses for {memory.read} reads and {memory.read_unsure} without an answer"
