@@ -55,3 +55,36 @@ def test_what_was_taken_comes_back_as_it_was(alice, vault, value, metadata):
         assert json.dumps(read["metadata"], sort_keys=True) == json.dumps(metadata, sort_keys=True)
     else:
         assert set(response.json()["errors"]) <= {"body", "metadata"}
+
+
+BODIES = {  # route → names of its fields
+    ("POST", "/v1/vaults"): ("name", "description"),
+    ("POST", "/v1/agents"): ("name", "vault_ids", "token_ttl_seconds", "expires_at", "auth_method"),
+    ("POST", "/v1/auth/token"): ("email", "password"),
+    ("POST", "/v1/auth/api-key-token"): ("api_key",),
+    ("POST", "/v1/auth/agent-token"): ("api_key", "agent_id"),
+    ("POST", "/v1/auth/api-keys"): ("name", "expires_at"),
+    ("POST", "/v1/auth/change-password"): ("current_password", "new_password"),
+    ("PATCH", "/v1/auth/me"): ("display_name",),
+    ("POST", "/v1/vaults/{vault}/policies"): (
+        *("secret_path_pattern", "principal_type", "principal_id", "permissions"),
+        *("conditions", "effect", "expires_at"),
+    ),
+    ("POST", "/v1/vaults/{vault}/secrets:batchRead"): ("paths",),
+    ("POST", "/v1/vaults/{vault}/secret-rotate/a"): ("length", "charset", "type"),
+}
+
+
+@settings(quick, max_examples=40)
+@given(data=st.data())
+@pytest.mark.parametrize("route", BODIES)
+def test_any_json_is_an_answer_and_no_5xx_on_every_route_that_takes_a_body(
+    alice, vault, route, data
+):
+    method, path = route
+    named = st.dictionaries(st.sampled_from(BODIES[route]), anything, max_size=6)
+    sent = json.dumps(data.draw(named | anything))
+    response = alice.api.request(method, path.format(vault=vault.pk), sent)
+    assert response.status_code in {200, 201, 400, 401, 404, 409, 429}, response.content
+    if response.status_code >= 400:
+        assert response["Content-Type"] == "application/problem+json"

@@ -4,7 +4,8 @@ tries what it allows and what it does not, one operation after the other and in 
     python -m tests.fuzz.api [--cases 200] [--seed 1]
 
 `--cases` is for each operation. Chains follow the links of the document, and others that schemathesis
-infers, over all operations and over some that belong together. All of schemathesis's checks are on.
+infers, over all operations and over some that belong together. All of
+schemathesis's checks are on, but for what `_TOGETHER` names.
 """
 
 import argparse

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import schemathesis
+from schemathesis.generation.meta import TestPhase
 
 _PATTERNS = ("**", "app/*", "app/**", "a", "nothing/here")
 # What earlier requests have put there, deleted since or not: chains go on with it.
@@ -33,9 +34,13 @@ def before_call(context: Any, case: Any, **kwargs: Any) -> None:
     for name in ("If-Match", "If-None-Match"):
         if case.headers and case.headers.get(name) == "0":
             case.headers[name] = "*"
-    # One key for different requests is a 422 that hides everything else.
-    if case.headers and "Idempotency-Key" in case.headers and chance.random() < 0.8:
-        del case.headers["Idempotency-Key"]
+    if case.headers and "Idempotency-Key" in case.headers:
+        # One key for different requests is a 422 that hides everything else.
+        if chance.random() < 0.8:
+            del case.headers["Idempotency-Key"]
+        # The answer to a repeat tells of what was there then, and a chain would go on with it.
+        elif case.meta.phase.name is TestPhase.STATEFUL:
+            case.headers["Idempotency-Key"] = uuid4().hex
 
 
 def _name_what_exists(case: Any, chance: random.Random) -> None:

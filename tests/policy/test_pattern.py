@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from secrets_app.errors import InvalidPattern
 from secrets_app.policy.pattern import matches, parse_pattern
 from tests.policy.reference import slow_match
+from tests.policy.test_path import ALLOWED
 
 pattern_segments = st.lists(st.sampled_from(["a", "b", "*", "**"]), min_size=1, max_size=7)
 path_segments = st.lists(st.sampled_from(["a", "b"]), min_size=1, max_size=7)
@@ -43,6 +44,26 @@ path_segments = st.lists(st.sampled_from(["a", "b"]), min_size=1, max_size=7)
 )
 def test_patterns_match_segment_by_segment(pattern, path, expected):
     assert matches(pattern, path) is expected
+
+
+near = st.builds(
+    "/".join,
+    st.lists(st.sampled_from(["a", "*", "**", "", "a*", "***", "*a", ".", "é"]), max_size=6),
+)
+long = st.builds("/".join, st.lists(st.text("aZ0-_", min_size=1, max_size=200), max_size=6))
+
+
+@given(near | long | st.text(st.characters(exclude_categories=[]), max_size=40))
+def test_the_rule_agrees_with_its_words(raw):
+    segments = raw.split("/")
+    valid = len(raw) <= 512 and all(
+        segment in ("*", "**") or (segment and set(segment) <= ALLOWED) for segment in segments
+    )
+    if valid:
+        assert parse_pattern(raw) == raw
+    else:
+        with pytest.raises(InvalidPattern):
+            parse_pattern(raw)
 
 
 @pytest.mark.no_cover
