@@ -4,9 +4,9 @@ import base64
 from urllib.parse import quote
 
 
-def spellings(text: str) -> dict[str, bytes]:
+def spellings(secret: str | bytes) -> dict[str, bytes]:
     """Spelling → the bytes to search for."""
-    raw = text.encode()
+    raw = secret.encode() if isinstance(secret, str) else secret
     # Base64 depends on where a value begins: three alignments, without the characters at the edges
     # that its neighbours share.
     aligned = {
@@ -17,18 +17,25 @@ def spellings(text: str) -> dict[str, bytes]:
         )
         for k in range(3)
     }
-    return aligned | {
-        "utf-8": raw,
-        "utf-16": text.encode("utf-16-le"),
-        "escaped": text.encode("unicode_escape"),
-        "json": ascii(text)[1:-1].encode(),
+    found = aligned | {
+        "raw": raw,
         "hex": raw.hex().encode(),
         "HEX": raw.hex().upper().encode(),
-        "url": quote(text, safe="").encode(),
+        "\\x": "".join(f"\\x{byte:02x}" for byte in raw).encode(),
+        "repr": repr(raw)[2:-1].encode(),
+        "url": quote(raw, safe="").encode(),
         "reversed": raw[::-1],
+        "reversed hex": raw[::-1].hex().encode(),
     }
+    if isinstance(secret, str):
+        found |= {
+            "utf-16": secret.encode("utf-16-le"),
+            "escaped": secret.encode("unicode_escape"),
+            "json": ascii(secret)[1:-1].encode(),
+        }
+    return found
 
 
-def found_in(content: bytes, text: str) -> list[str]:
-    """The spellings of `text` that `content` holds."""
-    return [name for name, needle in spellings(text).items() if needle in content]
+def found_in(content: bytes, secret: str | bytes) -> list[str]:
+    """The spellings of `secret` that `content` holds."""
+    return [name for name, needle in spellings(secret).items() if needle in content]

@@ -12,40 +12,46 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 from urllib.parse import urlencode
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from tests.e2e.server import Server, connection_options, manage
 from tests.postgresql import BIN
 from tests.spellings import found_in
 
 CANARY = "canary-" + "5f1c0ff3e-ünï"
 _OPERATOR, _OPERATORS_PASSWORD = "canary@vaultsite.local", "a-canary-" + "of-an-operator"
-# quickstart keeps the demo account, for `make run` to print.
-_BELONGS = {"var/root.key": {"root key"}, "var/demo.json": {"API key", "password"}}
+# The files that hold them; and quickstart keeps the demo account, and prints its key, on purpose and once.
+_BELONGS = {
+    "var/root.key": {"root key"},
+    "var/jwt.pem": {"signing key"},
+    "var/vaultsite.env": {"secret key"},
+    "var/demo.json": {"API key", "password"},
+    "printed": {"API key"},
+}
 
 
 @contextmanager
-def watched(server: Server, database_url: str | None, folder: Path) -> Iterator[dict[str, str]]:
+def watched(
+    server: Server, database_url: str | None, folder: Path
+) -> Iterator[dict[str, str | bytes]]:
     """Plants what must not be found, gives it by name, and searches everything at the end."""
     planted = plant(server)
     yield planted
     assert leaks(planted, sinks(server, database_url, folder)) == []
 
 
-def leaks(planted: dict[str, str], contents: Iterable[tuple[str, bytes]]) -> list[str]:
+def leaks(planted: dict[str, str | bytes], contents: Iterable[tuple[str, bytes]]) -> list[str]:
     """What was found where it does not belong, by name."""
-    root_key = base64.b64decode(planted["root key"])
-    found = []
-    for sink, content in contents:
-        found += [
-            f"{name} in {sink}"
-            for name, text in planted.items()
-            if name not in _BELONGS.get(sink, ()) and found_in(content, text)
-        ]
-        if root_key in content:
-            found.append(f"raw root key in {sink}")
-    return found
+    return [
+        f"{name} in {sink}"
+        for sink, content in contents
+        for name, secret in planted.items()
+        if name not in _BELONGS.get(sink, ()) and found_in(content, secret)
+    ]
 
 
-def plant(server: Server) -> dict[str, str]:
+def plant(server: Server) -> dict[str, str | bytes]:
     """Name → text."""
     demo = server.quickstart()
     token, vault = demo["token"], f"/v1/vaults/{demo['vault_id']}"
@@ -70,6 +76,8 @@ def plant(server: Server) -> dict[str, str]:
         *("create_user", _OPERATOR, "--superuser"),
         environment=server.environment | {"VAULTSITE_PASSWORD": _OPERATORS_PASSWORD},
     )
+    signing_key = load_pem_private_key((server.home / "jwt.pem").read_bytes(), None)
+    assert isinstance(signing_key, Ed25519PrivateKey)
     return {
         "value": CANARY,
         "token": token,
@@ -78,7 +86,9 @@ def plant(server: Server) -> dict[str, str]:
         "operator's password": _OPERATORS_PASSWORD,
         "agent's key": agent_key,
         "agent's token": agent_token,
-        "root key": (server.home / "root.key").read_text().split()[-1],
+        "root key": base64.b64decode((server.home / "root.key").read_text().split()[-1]),
+        "signing key": signing_key.private_bytes_raw(),
+        "secret key": re.findall("SECRET_KEY=(.+)", (server.home / "vaultsite.env").read_text())[0],
     }
 
 
@@ -95,8 +105,9 @@ def sinks(server: Server, database_url: str | None, folder: Path) -> Iterator[tu
         command = [BIN / "pg_restore", "--file=-", folder / "backup"]
         yield "backup", subprocess.run(command, check=True, capture_output=True).stdout
         yield "database", dump(database_url)
-    _, _, served = server.log.read_bytes().partition(b"Demo account:")
-    assert served, "quickstart prints the demo account's key, on purpose and once, before this"
+    printed, _, served = server.log.read_bytes().partition(b"Demo account:")
+    assert served
+    yield "printed", printed
     yield "log", served
     for file in [*sorted(server.home.rglob("*")), *sorted(folder.rglob("*"))]:
         if file.is_file():
@@ -107,7 +118,7 @@ def admin_pages(server: Server) -> Iterator[tuple[str, bytes]]:
     """Every list of the admin, and the first rows of each, as an operator sees them."""
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
 
-    def page(path: str, form: dict[str, str] | None = None) -> str:
+    def page(path: str, form: dict[str, str | bytes] | None = None) -> str:
         data = None if form is None else urlencode(form).encode()
         request = urllib.request.Request(server.base_url + path, data)
         request.add_header("Origin", server.base_url)

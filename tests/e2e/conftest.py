@@ -24,7 +24,7 @@ def fresh_database() -> Iterator[str | None]:
 @pytest.fixture(scope="session")
 def _live(
     tmp_path_factory: pytest.TempPathFactory, empty_database: str | None
-) -> Iterator[tuple[Server, dict[str, str]]]:
+) -> Iterator[tuple[Server, dict[str, str | bytes]]]:
     folder = tmp_path_factory.mktemp("live")
     (folder / "kept").mkdir()
     with (
@@ -35,12 +35,12 @@ def _live(
 
 
 @pytest.fixture(scope="session")
-def server(_live: tuple[Server, dict[str, str]]) -> Server:
+def server(_live: tuple[Server, dict[str, str | bytes]]) -> Server:
     """One for all tests. After the last of them it is searched for what it was given; see `canary.py`."""
     return _live[0]
 
 
 @pytest.fixture(scope="session")
-def planted(_live: tuple[Server, dict[str, str]]) -> dict[str, str]:
+def planted(_live: tuple[Server, dict[str, str | bytes]]) -> dict[str, str | bytes]:
     """What must not be found there, by name."""
     return _live[1]

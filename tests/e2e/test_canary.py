@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.e2e.canary import CANARY, leaks, sinks
-from tests.spellings import found_in
+from tests.spellings import found_in, spellings
 
 
 def test_it_looks_everywhere_and_finds_what_is_there(server, planted, empty_database, tmp_path):
@@ -22,9 +22,10 @@ def test_it_looks_everywhere_and_finds_what_is_there(server, planted, empty_data
     )
     assert b"canaries/0" in database  # a path is no secret
     assert leaks(planted, looked_at.items()) == []
-    for name, text in planted.items():
-        leaked = looked_at | {"log": looked_at["log"] + text.encode()}
-        assert leaks(planted, leaked.items()) == [f"{name} in log"]
+    for name, secret in planted.items():
+        for written in spellings(secret).values():
+            leaked = {"log": looked_at["log"] + written}
+            assert leaks(planted, leaked.items()) == [f"{name} in log"]
 
 
 @pytest.mark.parametrize(
