@@ -1,17 +1,25 @@
 """The published attacks on identity and policy (shared list of lessons), one test each or more. Each is
 named after its lesson; the id is in the docstring."""
 
+import hmac
 from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth import hashers
-from django.db import IntegrityError, transaction
+from django.contrib.auth.models import Group
+from django.db import IntegrityError, connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from secrets_app.models import ApiKey, AuditEvent
+from secrets_app.models import AuditEvent, Secret
+from secrets_app.services.api_keys import digest_api_key
 from tests.cast import PASSWORD, Api, allow, body, deny, person, secret_url, vault_of
+from tests.every_action import stored
 from vaultsite.accounts.models import User
 
+OPERATOR = "root@example.com"
 TRICKS = ["a/./b", "a/../b", "a//b", "a/%2e%2e/b", "a/.%2e/b", "a%2f%2fb", "./a", "a/", "a%5cb"]
 
 
@@ -23,22 +31,55 @@ def sign_in(email, password=PASSWORD, **extra):
 @pytest.mark.parametrize(
     ("method", "route"),
     [
-        ("GET", "secrets"),
-        ("HEAD", "secrets"),
-        ("PUT", "secrets"),
-        ("DELETE", "secrets"),
-        ("GET", "secret-versions"),
-        ("POST", "secret-rotate"),
-        ("POST", "secret-undelete"),
+        ("GET", "secrets/{}"),
+        ("HEAD", "secrets/{}"),
+        ("PUT", "secrets/{}"),
+        ("DELETE", "secrets/{}"),
+        ("DELETE", "secrets/{}?purge=true"),
+        ("GET", "secret-versions/{}"),
+        ("GET", "secret-version/{}/1"),
+        ("HEAD", "secret-version/{}/1"),
+        ("POST", "secret-version-disable/{}/1"),
+        ("POST", "secret-rotate/{}"),
+        ("POST", "secret-undelete/{}"),
+        ("GET", "access?permission=read&path={}"),
+        ("GET", "secrets?prefix={}"),
     ],
 )
-def test_dot_and_encoded_segments_never_reach_policy_or_storage(bob, vault, method, route, path):
+def test_dot_and_encoded_segments_never_reach_policy_or_storage(
+    alice, bob, vault, method, route, path
+):
     """CVE-2026-3605, CVE-2026-105820"""
-    allow(bob, vault, "a/**", "read", "write", "delete", "rotate")
-    content = body() if method == "PUT" else None
-    response = bob.api.request(method, f"/v1/vaults/{vault.id}/{route}/{path}", content)
-    assert response.status_code == 400
+    if path == "a/" and "prefix" in route:
+        return  # the start of a path may end in a slash
+    # The owner too, whom no policy keeps out.
+    for who in (alice, bob):
+        allow(who, vault, "a/**", "read", "write", "delete", "rotate")
+        content = body() if method == "PUT" else None
+        url = f"/v1/vaults/{vault.id}/{route.format(path)}"
+        response = who.api.request(method, url, content)
+        assert response.status_code == 400
     assert not AuditEvent.objects.filter(action__startswith="secret.").exists()
+
+
+@pytest.mark.parametrize("path", [*map(unquote, TRICKS), "a/%2e%2e/b", "a%2fb"])
+def test_dot_and_encoded_segments_in_bodies_never_reach_policy_or_storage(alice, vault, path):
+    """CVE-2026-3605, CVE-2026-105820"""
+    base = f"/v1/vaults/{vault.id}"
+    grant = {
+        "secret_path_pattern": path,
+        "principal_type": "user",
+        "principal_id": str(alice.principal.id),
+        "permissions": ["read"],
+    }
+    for route, content in [
+        ("secrets:batchRead", {"paths": ["a/b", path]}),
+        ("secrets:batchWrite", {"secrets": [body() | {"path": each} for each in ("a/b", path)]}),
+        ("policies", grant),
+    ]:
+        assert alice.api.post(f"{base}/{route}", content).status_code == 400
+    assert not AuditEvent.objects.filter(action__startswith="secret.").exists()
+    assert not Secret.objects.exists()
 
 
 def test_policy_is_judged_on_the_path_that_storage_uses(alice, bob, vault):
@@ -51,15 +92,32 @@ def test_policy_is_judged_on_the_path_that_storage_uses(alice, bob, vault):
         assert bob.api.get(secret_url(vault, path)).status_code in (400, 403)
 
 
-@pytest.mark.parametrize("query", ["", "?prefix=team", "?prefix=team/", "?prefix=team/hr"])
-def test_a_list_never_shows_what_a_narrower_deny_hides(alice, bob, vault, query):
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("", ["team/app/key", "team/zoo"]),
+        ("prefix=team", ["team/app/key", "team/zoo"]),
+        ("prefix=team/", ["team/app/key", "team/zoo"]),
+        ("prefix=team/h", []),
+        ("prefix=team/hr", []),
+        ("prefix=team/hr/", []),
+        ("prefix=team/hr/key", []),
+    ],
+)
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_a_list_never_shows_what_a_narrower_deny_hides(alice, bob, vault, query, shown, limit):
     """CVE-2026-63131"""
-    for path in ("team/app/key", "team/hr/key", "team/hr"):
+    for path in ("team/app/key", "team/hr/key", "team/hr", "team/zoo"):
         alice.api.put(secret_url(vault, path), body())
     allow(bob, vault, "team/**", "read")
     deny(bob, vault, "team/hr/**", "read")
-    listed = bob.api.get(f"/v1/vaults/{vault.id}/secrets{query}").json()["secrets"]
-    assert not [s["path"] for s in listed if s["path"].startswith("team/hr")]
+    listed, cursor = [], ""
+    while cursor is not None:
+        url = f"/v1/vaults/{vault.id}/secrets?limit={limit}&{query}{cursor}"
+        page = bob.api.get(url).json()
+        listed += [each["path"] for each in page["secrets"]]
+        cursor = f"&cursor={page['next_cursor']}" if "next_cursor" in page else None
+    assert listed == shown
 
 
 @pytest.mark.parametrize("pattern", ["a+", "a*", "a/**b", "{id}", "+/a", "a/+", "?", "[a-z]", "%"])
@@ -76,6 +134,32 @@ def test_ids_and_names_never_widen_a_pattern(alice, bob, vault, pattern):
     assert alice.api.post(f"/v1/vaults/{vault.id}/policies", fields).status_code == 400
 
 
+@pytest.mark.parametrize("name", ["*", "**", "+", "a/b", "%", "_"])
+def test_who_is_named_like_a_pattern_is_nobody_else(alice, bob, charlie, name):
+    """GHSA-59w7-v8rr-pr4p"""
+    vault = vault_of(alice, name)
+    assert [each["name"] for each in alice.api.get("/v1/vaults").json()["vaults"]] == [name]
+    assert bob.api.get("/v1/vaults").json()["vaults"] == []
+    for path in ("a", "b"):
+        alice.api.put(secret_url(vault, path), body())
+
+    made = alice.api.post("/v1/agents", {"name": name}).json()
+    Group.objects.create(name=name).user_set.add(charlie.user)
+    for kind, who in (("agent", made["agent"]["id"]), ("group", name)):
+        grant = {
+            "secret_path_pattern": "a",
+            "principal_type": kind,
+            "principal_id": who,
+            "permissions": ["read"],
+        }
+        assert alice.api.post(f"/v1/vaults/{vault.id}/policies", grant).status_code == 201
+    agent = Api().post("/v1/auth/agent-token", {"api_key": made["api_key"]}).json()
+    for token in (agent["access_token"], charlie.token):
+        assert Api(token).get(secret_url(vault, "a")).status_code == 200
+        assert Api(token).get(secret_url(vault, "b")).status_code == 403
+    assert bob.api.get(secret_url(vault, "a")).status_code == 403
+
+
 def test_case_variants_are_one_identity_for_sign_in_lockout_and_uniqueness(alice):
     """CVE-2025-5999, CVE-2025-6004, CVE-2025-64761"""
     assert sign_in("ALICE@Example.com").status_code == 200
@@ -86,11 +170,38 @@ def test_case_variants_are_one_identity_for_sign_in_lockout_and_uniqueness(alice
     assert sign_in("aLiCe@example.com").status_code == 429
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Team", "tEAM"),
+        ("Straße", "STRASSE"),
+        ("Ärger", "äRGER"),
+        ("é", "e\u0301"),
+        ("\uff21", "a"),
+    ],
+)
+def test_case_variants_of_a_name_are_one_name(alice, one, other):
+    """CVE-2025-6004"""
+    assert alice.api.post("/v1/vaults", {"name": one}).status_code == 201
+    assert alice.api.post("/v1/vaults", {"name": other}).status_code == 409
+
+
 def test_the_rate_limit_comes_before_parsing_and_bodies_are_bounded(alice, vault, settings):
     """CVE-2025-6203, CVE-2025-12044"""
     deep = b'{"a":' * 50_000
     assert alice.api.put(secret_url(vault), deep).status_code == 400
     assert alice.api.put(secret_url(vault), b" " * 7_000_000).status_code == 413
+    for url, content in [
+        ("/v1/vaults", {"name": "x" * 256}),
+        ("/v1/agents", {"name": "x" * 256}),
+        ("/v1/auth/api-key-token", {"api_key": "1ck_" + "x" * 10_000}),
+        (f"/v1/vaults/{vault.id}/secrets:batchRead", {"paths": ["x" * 513]}),
+        (f"/v1/vaults/{vault.id}/secrets:batchRead", {"paths": [f"p{n}" for n in range(1001)]}),
+    ]:
+        assert alice.api.post(url, content).status_code in (400, 401), url
+    assert alice.api.put(secret_url(vault, "x" * 513), body()).status_code == 400
+    assert alice.api.put(secret_url(vault), body("x" * 1_100_000)).status_code == 413
+    assert Api("1ck_" + "x" * 100_000).get("/v1/auth/me").status_code == 401
     settings.SECRETS_APP = settings.SECRETS_APP | {"RATE_LIMIT": "1/hour"}
     alice.api.get("/v1/vaults")
     assert alice.api.put(secret_url(vault), deep).status_code == 429
@@ -109,8 +220,33 @@ def test_an_unknown_account_costs_as_much_as_a_wrong_password(alice, robot, monk
         assert sign_in(email, "wrong").status_code == 401
         costs.append(len(calls))
     assert costs == [1, 1, 1, 1]
-    # Keys are found by their digest: nothing secret is compared byte by byte.
-    assert not ApiKey.objects.filter(digest__contains=alice.raw_key).exists()
+
+
+@pytest.mark.parametrize("spoil", ["", "x"])
+def test_no_credential_is_compared_byte_by_byte(alice, spoil, settings, monkeypatch):
+    """CVE-2025-6011: a key is found by its digest, whose bytes nobody can choose; what is compared at
+    all is compared in constant time."""
+    raw = alice.raw_key[: len(alice.raw_key) - len(spoil)] + spoil
+    with CaptureQueriesContext(connection) as asked:
+        Api().post("/v1/auth/api-key-token", {"api_key": raw})
+        Api(raw).get("/v1/auth/me")
+    said = " ".join(query["sql"] for query in asked)
+    assert digest_api_key(raw) in said
+    for start in range(0, len(raw) - 12, 4):
+        assert raw[start : start + 12] not in said
+
+    settings.METRICS_TOKEN = "right"
+    compared, real = [], hmac.compare_digest
+
+    def compare_digest(one, other):
+        compared.append((one, other))
+        return real(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare_digest)
+    bearer = {"Authorization": f"Bearer right{spoil}"}
+    answer = Api().client.get("/metrics", headers=bearer)
+    assert answer.status_code == (404 if spoil else 200)
+    assert len(compared) == 1
 
 
 def test_revoking_or_deleting_by_id_checks_the_parent(alice, bob, vault):
@@ -155,14 +291,18 @@ def test_a_token_never_outlives_key_agent_or_itself_not_even_at_the_last_second(
 def test_every_way_to_sign_in_writes_the_same_audit_fields(alice):
     """CVE-2026-46358"""
     agent = alice.api.post("/v1/agents", {"name": "x"}).json()["api_key"]
+    User.objects.create_superuser(OPERATOR, PASSWORD)
     AuditEvent.objects.all().delete()
     for good in (True, False):
         spoil = "" if good else "x"
         sign_in("alice@example.com", PASSWORD + spoil)
         Api().post("/v1/auth/api-key-token", {"api_key": alice.raw_key + spoil})
         Api().post("/v1/auth/agent-token", {"api_key": agent + spoil})
+        Client().post("/admin/login/", {"username": OPERATOR, "password": PASSWORD + spoil})
+    Api(alice.raw_key + "x").get("/v1/auth/me")
+    Api(alice.token + "x").get("/v1/auth/me")
     events = AuditEvent.objects.filter(action__startswith="auth.")
-    assert events.count() == 6
+    assert events.count() == 10
     for event in events:
         expected = {"method"} if event.action == "auth.success" else {"method", "reason"}
         assert set(event.details) == expected
@@ -173,11 +313,12 @@ def test_every_way_to_sign_in_writes_the_same_audit_fields(alice):
 
 def test_an_error_never_mints_a_token(alice, unwritable_log):
     """CVE-2026-46405"""
-
+    agent = alice.api.post("/v1/agents", {"name": "x"}).json()["api_key"]
     with unwritable_log():
         responses = (
             sign_in("alice@example.com"),
             Api().post("/v1/auth/api-key-token", {"api_key": alice.raw_key}),
+            Api().post("/v1/auth/agent-token", {"api_key": agent}),
         )
     for response in responses:
         assert response.status_code == 500
@@ -232,7 +373,10 @@ def test_forwarded_for_and_host_count_only_from_configured_proxies(alice, bob, v
 @pytest.mark.parametrize("limit", ["0", "-1", "1001", "99999999999", "1e9", "", "NaN", "٣"])
 def test_no_limit_lifts_the_cap_of_a_page(alice, vault, limit):
     """An OpenBao fix without an id."""
-    assert alice.api.get(f"/v1/vaults/{vault.id}/secrets?limit={limit}").status_code == 400
+    alice.api.put(secret_url(vault, "a"), body())
+    base = f"/v1/vaults/{vault.id}"
+    for url in (f"{base}/secrets", f"{base}/secret-versions/a", "/v1/audit/events"):
+        assert alice.api.get(f"{url}?limit={limit}").status_code == 400, url
 
 
 def test_revoking_a_token_really_ends_it(alice):
@@ -262,11 +406,12 @@ def test_revoking_a_token_really_ends_it(alice):
 def test_control_and_bidirectional_marks_in_names_are_400_and_leave_no_row(alice, where, mark):
     """Seen in two Django and Python vaults."""
     method, path, field = where
-    before = ApiKey.objects.count()
+    token = alice.token
+    before = stored()
     rest = {"name": "ok"} if field == "description" else {}
-    response = alice.api.request(method, path, rest | {field: f"a{mark}b"})
+    response = Api(token).request(method, path, rest | {field: f"a{mark}b"})
     assert (response.status_code, list(response.json()["errors"])) == (400, [field])
-    assert ApiKey.objects.count() == before
+    assert stored() == before
 
 
 def test_a_denied_read_a_failed_sign_in_and_a_delete_each_leave_an_event(alice, charlie, vault):

@@ -107,7 +107,7 @@ def after_the_end(act, end):
             ended.append(time.monotonic())
             return []
         seen = []
-        while not ended or seen[-1][0] < ended[0]:
+        while not (ended and seen) or seen[-1][0] < ended[0]:
             seen.append((time.monotonic(), act()))
         return seen
 
