@@ -2,6 +2,7 @@
 """Django's command line. `quickstart` first makes the files that the settings read."""
 
 import os
+import signal
 import sys
 
 
@@ -17,9 +18,19 @@ def main() -> None:
         execute_from_command_line(sys.argv)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read the output has seen enough, as `| head` has; Python would complain once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        if not _reader_is_gone():
+            raise
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _reader_is_gone() -> bool:
+    """Whether it is our own output that nobody reads any more, as after `| head`."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
+        return True
+    return False
 
 
 if __name__ == "__main__":

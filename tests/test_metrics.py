@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from secrets_app.errors import ProviderUnavailable
+from secrets_app.keys import keyring
 from secrets_app.models import SecretVersion
 from secrets_app.services.states import count_states
 from tests.cast import Api, allow, body, secret_url, write_events
@@ -177,6 +178,16 @@ def test_errors_of_key_providers_are_counted_by_kind(alice, settings):
     )
     assert alice.api.post("/v1/vaults", {"name": "new"}).status_code == 500
     assert failed() == 1
+
+
+def test_calls_of_key_providers_are_timed_health_checks_too(settings):
+    settings.SECRETS_APP = settings.SECRETS_APP | {"KEK_CACHE_TTL": 60}  # and a new keyring
+    named = {"scheme": "file", "operation": "check"}
+    calls = Rise("vaultsite_provider_duration_seconds_count", **named)
+    seconds = Rise("vaultsite_provider_duration_seconds_sum", **named)
+    assert [health.error for health in keyring().health()] == [None]
+    assert calls() == 1
+    assert 0 < seconds() < 60
 
 
 def test_secrets_by_state(alice, vault, on):

@@ -27,11 +27,14 @@ _AFTER_WRITE: dict[str, dict[str, str]] = {
     "versions_retrieve": _NEW_VERSION,
     "versions_describe": _NEW_VERSION,
     "versions_disable": _NEW_VERSION,
-    "policies_explain": _SAME_VAULT | {"path": "$request.path.path"},
+    "policies_explain": _SAME_PATH,
 }
 _AGENT = {"item_id": "$response.body#/agent/id"}
+# Fields of the body, which have no place among the parameters.
+_NEW_KEY = {"api_key": "$response.body#/api_key"}
+_NEW_AGENT_KEY = _NEW_KEY | {"agent_id": "$response.body#/agent/id"}
 
-# Operation, status of its answer → next operations, with their parameters.
+# Operation, status of its answer → next operations, with their parameters and fields.
 _LINKS: dict[tuple[str, str], dict[str, dict[str, str]]] = {
     ("vaults_create", "201"): {
         "vaults_retrieve": _NEW_VAULT,
@@ -95,11 +98,11 @@ _LINKS: dict[tuple[str, str], dict[str, dict[str, str]]] = {
         "agents_update": _AGENT,
         "agents_rotate_key": _AGENT,
         "agents_destroy": _AGENT,
-        "auth_with_agent_key": {},
+        "auth_with_agent_key": _NEW_AGENT_KEY,
     },
     ("agents_rotate_key", "200"): {
         "agents_destroy": _AGENT,
-        "auth_with_agent_key": {},
+        "auth_with_agent_key": _NEW_AGENT_KEY,
     },
     ("agents_destroy", "204"): {
         "agents_retrieve": _SAME_ITEM,
@@ -108,20 +111,12 @@ _LINKS: dict[tuple[str, str], dict[str, dict[str, str]]] = {
     },
     ("api_keys_create", "201"): {
         "api_keys_destroy": {"item_id": "$response.body#/key/id"},
-        "auth_with_api_key": {},
+        "auth_with_api_key": _NEW_KEY,
     },
     ("api_keys_destroy", "204"): {"api_keys_destroy": _SAME_ITEM, "api_keys_list": {}},
     ("audit_list", "200"): {
         "audit_prove": {"item_id": "$response.body#/events/0/id"},
     },
-}
-# Next operation → its body.
-_BODIES: dict[str, dict[str, Any]] = {
-    "auth_with_agent_key": {
-        "agent_id": "$response.body#/agent/id",
-        "api_key": "$response.body#/api_key",
-    },
-    "auth_with_api_key": {"api_key": "$response.body#/api_key"},
 }
 
 
@@ -130,19 +125,24 @@ def add_links(document: dict[str, Any]) -> None:
     operations = {each["operationId"]: each for each in _operations(document)}
     for (source, status), targets in _LINKS.items():
         operations[source]["responses"][status]["links"] = {
-            target: _link(operations[target], parameters) for target, parameters in targets.items()
+            target: _link(operations[target], given) for target, given in targets.items()
         }
 
 
-def _link(target: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
+def _link(target: dict[str, Any], given: dict[str, str]) -> dict[str, Any]:
     places = {each["name"]: each["in"] for each in target.get("parameters", ())}
+    parameters = {
+        f"{places[name]}.{name}": source for name, source in given.items() if name in places
+    }
+    body = {name: source for name, source in given.items() if name not in places}
+    if body and "requestBody" not in target:
+        raise KeyError(*body)
     link: dict[str, Any] = {"operationId": target["operationId"]}
     if parameters:
-        link["parameters"] = {
-            f"{places[name]}.{name}": source for name, source in parameters.items()
-        }
-    body = _BODIES.get(target["operationId"])
-    return link | ({} if body is None else {"requestBody": body})
+        link["parameters"] = parameters
+    if body:
+        link["requestBody"] = body
+    return link
 
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -79,6 +79,7 @@ def test_a_provider_that_stalls_holds_up_nobody_else(tmp_path, fresh_database, o
             # What needs no key goes on meanwhile.
             for path in ("/livez", "/v1/openapi.json"):
                 assert server.exchange("GET", path)[0] == 200
+            assert not all(each.done() for each in asked), "they waited for the rest"
             answers = [each.result() for each in asked]
         for status, headers, _ in answers:
             assert status == 500

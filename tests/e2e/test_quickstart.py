@@ -212,7 +212,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(server):
         check=False,
     )
     os.close(theirs)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_nothing_outlives_a_supervisor_that_was_killed(tmp_path):

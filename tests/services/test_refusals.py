@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from secrets_app.errors import Forbidden, NotFound, Unauthenticated
-from secrets_app.models import ApiKey, AuditEvent, Principal
+from secrets_app.models import Agent, ApiKey, AuditEvent, Principal
 from secrets_app.models.request import Place, Sought
 from secrets_app.policy.decision import Permission
 from secrets_app.services.access import (
@@ -21,8 +21,9 @@ from secrets_app.services.access import (
     vault_of,
 )
 from secrets_app.services.api_keys import revoke_api_key
-from secrets_app.services.audit import OPERATOR
+from secrets_app.services.audit import OPERATOR, Actor
 from secrets_app.services.tokens import issue_token, read_token, revoke_token
+from tests import cast
 from tests.cast import allow, body, secret_url
 
 ADDRESS = "192.0.2.7"
@@ -138,7 +139,7 @@ def test_a_key_that_nobody_has_is_said_to_be_unknown(alice):
     assert event["details"] == {"method": "bearer", "reason": "unknown_principal"}
 
 
-def test_an_expiry_that_is_now_has_passed(alice, robot, vault, time_machine):
+def test_an_expiry_that_is_now_has_passed(alice, time_machine):
     time_machine.move_to(timezone.now(), tick=False)
     token = alice.token
     later = timezone.now() + timedelta(seconds=1)
@@ -160,6 +161,40 @@ def test_the_use_of_a_key_is_noted_once_in_a_while(alice, django_assert_num_quer
     assert timezone.now() - noted < timedelta(minutes=1)
     with django_assert_num_queries(1):
         identify(bearer=alice.raw_key, vault_id=None, address=None, request_id=uuid4())
+
+
+def test_the_log_will_name_who_asked_from_where_and_in_which_request(alice, robot, vault):
+    for who, kind in ((alice, "user"), (robot, "agent")):
+        request_id = uuid4()
+        caller = identify(
+            bearer=who.token, vault_id=vault.id, address=ADDRESS, request_id=request_id
+        )
+        assert caller.actor == Actor(who.principal.pk, kind, ADDRESS, request_id)
+
+
+def test_agent_and_token_may_each_be_kept_to_vaults(alice, robot):
+    here, there = cast.vault_of(alice, "here"), cast.vault_of(alice, "there")
+    for vault in (here, there):
+        allow(robot, vault, "**", "read")
+
+    def rules_in(vault, kept_to=()):
+        token = issue_token(
+            principal=robot.principal, api_key=robot.key, lifetime_s=900, vault_ids=kept_to
+        )
+        return identify(
+            bearer=token.access_token, vault_id=vault.id, address=None, request_id=uuid4()
+        ).vault.rules
+
+    assert rules_in(here)
+    assert rules_in(there)
+    assert rules_in(here, [str(here.pk)])
+    assert not rules_in(there, [str(here.pk)])
+    Agent.objects.filter(pk=robot.principal.pk).update(vault_ids=[str(here.pk)])
+    assert rules_in(here)
+    assert not rules_in(there)
+    assert not rules_in(here, [str(there.pk)])
+    Agent.objects.filter(pk=robot.principal.pk).update(vault_ids=[str(here.pk), str(there.pk)])
+    assert rules_in(there)
 
 
 @pytest.mark.parametrize("credential", ["token", "raw_key"])
