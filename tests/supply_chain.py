@@ -39,6 +39,8 @@ _NAMES = {
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
 }
+# Pinned, and not installed here: for other Pythons or platforms.
+_ELSEWHERE = {"async-timeout": {"Apache-2.0"}, "colorama": {"BSD-3-Clause"}}
 _PIN = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
 
 
@@ -52,11 +54,11 @@ def pins(names: Sequence[str] = RUNTIME) -> dict[str, str]:
 
 
 def licences(package: str) -> set[str]:
-    """By SPDX name, as an installed package says; empty when it is not installed here."""
+    """By SPDX name, as an installed package says; unknown when it is not installed here."""
     try:
         said = metadata(package)
-    except PackageNotFoundError:  # for another platform or Python
-        return set()
+    except PackageNotFoundError:
+        return _ELSEWHERE.get(package, {"unknown"})
     classifiers = [
         each.rpartition(" :: ")[2]
         for each in said.get_all("Classifier") or []
@@ -75,9 +77,9 @@ def refused(names: Sequence[str]) -> Iterator[tuple[str, set[str]]]:
             yield package, beyond
 
 
-def audit(names: Sequence[str] = (*RUNTIME, "dev")) -> int:
+def audit() -> int:
     """0: nothing known, or nobody could be asked, which is said. 1: there are advisories."""
-    files = [part for name in names for part in ("-r", str(REQUIREMENTS / f"{name}.txt"))]
+    files = [part for file in sorted(REQUIREMENTS.glob("*.txt")) for part in ("-r", str(file))]
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pip_audit", *files, "--require-hashes", "--disable-pip"),
