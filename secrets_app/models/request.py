@@ -165,9 +165,9 @@ def _at_path(sought: Sought) -> list[QuerySet[Any, Any]]:
     if sought is Sought.CURRENT:
         # By values, not by a join: with old statistics a join may look through all of a vault.
         rows = SecretVersion.objects.select_related("secret", "vault_key", "created_by")
-        current = Subquery(secret.values("current_version"))
+        current = Subquery(secret.values("current_version")[:1])
         return [
-            rows.filter(vault_id=vault_id, secret=Subquery(secret.values("pk")), number=current)
+            rows.filter(vault_id=vault_id, secret=Subquery(secret.values("pk")[:1]), number=current)
         ]
     if sought is Sought.NEXT:
         return [secret, VaultKey.objects.filter(vault_id=vault_id, state=VaultKey.State.ACTIVE)]

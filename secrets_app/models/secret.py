@@ -143,4 +143,4 @@ def versions_with_rows(vault_id: Any) -> models.QuerySet[SecretVersion]:
 def id_at(vault_id: Any, path: Any) -> models.Subquery:
     """The id of the secret at a path. To find versions by it, and not by a join with their secret, which
     SQLite begins with all versions of the vault."""
-    return models.Subquery(Secret.objects.filter(vault_id=vault_id, path=path).values("pk"))
+    return models.Subquery(Secret.objects.filter(vault_id=vault_id, path=path).values("pk")[:1])
