@@ -46,7 +46,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
-    """A database of its own for each process: mutmut forks many from one that has imported all this."""
+    """A database of its own for each process: mutmut forks many from one that has imported all this. In
+    place of pytest-django's, which tells processes of xdist apart, which is not used here."""
     test = settings.DATABASES["default"]["TEST"]
     if "TEST_DATABASE_URL" not in os.environ:
         test["NAME"] = f"{test['NAME']}-{os.getpid()}"

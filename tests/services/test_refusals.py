@@ -114,7 +114,7 @@ def test_each_refusal_is_logged_with_its_reason_and_whose_it_is(
         }
 
 
-def test_a_revoked_token_is_refused_and_others_of_its_key_are_not(alice, vault):
+def test_a_revoked_token_is_refused_and_others_of_its_key_are_not(alice):
     ended, other = alice.token, alice.token
     revoke_token(claims=read_token(ended), actor=OPERATOR)
     with pytest.raises(Unauthenticated) as refused:
@@ -123,7 +123,7 @@ def test_a_revoked_token_is_refused_and_others_of_its_key_are_not(alice, vault):
     identify(bearer=other, vault_id=None, address=None, request_id=uuid4())
 
 
-def test_a_token_that_needs_no_key_outlives_the_key(alice, vault):
+def test_a_token_that_needs_no_key_outlives_the_key(alice):
     token = issue_token(principal=alice.principal, api_key=None, lifetime_s=900).access_token
     revoke_key(alice)
     assert identify(bearer=token, vault_id=None, address=None, request_id=uuid4()).claims
