@@ -9,6 +9,7 @@ from django.db.models import F
 from secrets_app.models.prepared import fill, this_database
 from secrets_app.models.request import _AT_PATHS, _BY_TOKEN, Sought
 from secrets_app.models.secret import id_at, versions_with_rows
+from secrets_app.services.listing import current_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.only_on("sqlite")]
 
@@ -39,3 +40,7 @@ def test_a_version_of_a_path_is_found_by_its_secret():
         secret=id_at(vault, "a"), number=F("secret__current_version")
     )
     assert "(vault_id=? AND secret_id=?" in versions.explain()
+
+
+def test_a_page_of_a_list_is_found_by_its_ids():
+    assert "(vault_id=? AND secret_id=?" in current_of(uuid4(), [uuid4(), uuid4()]).explain()
