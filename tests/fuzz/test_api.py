@@ -18,6 +18,6 @@ def test_no_request_gets_a_5xx_or_an_answer_that_is_not_documented(tmp_path):
         findings = fuzz(server, cases=3, seed=1)  # CI is no place for chance
     assert findings.passed, findings.output[-20_000:]
     # It was not by doing nothing.
-    assert findings.cases > 1500
+    assert findings.cases > 2000
     assert findings.chained > 100
     assert findings.links > 10
