@@ -9,6 +9,7 @@ Patroni is asked for another leader. About four minutes. `--publish` puts the re
 """
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -49,7 +50,7 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vaultsite-cluster-")))
         nodes = stack.enter_context(cluster(folder / "nodes"))
         ours = stack.enter_context(
-            service(folder / "service", nodes.url, DATABASE_POOLER="on", LOG_LEVEL="CRITICAL")
+            service(folder / "service", nodes.url, DATABASE_POOLER="on", LOG_LEVEL="ERROR")
         )
         ours.prepare()
         with Writers(ours) as ledger:
@@ -59,6 +60,8 @@ def main() -> int:
                 print(ledger.attempts[-5:], (folder / "server.log").read_text()[-3000:])
                 raise
         good = judge(nodes, ours, ledger, tell)
+        if not good:
+            print(unusual((folder / "server.log").read_text()))
     if options.publish:
         head = f"{report.today()}, {report.machine()}:"
         report.put("scaling.md", "failover", "\n".join([head, "", "```", *told, "```"]))
@@ -137,6 +140,14 @@ def judge(nodes: Cluster, ours: Service, ledger: Ledger, tell: Callable[[str], N
     if not good:
         print(lost[:5], uneven[:5], wrong[:5], verified.stdout[-500:], verified.stderr[-500:])
     return good
+
+
+def unusual(log: str) -> str:
+    """What failed other than for a database that was away, from the service's log."""
+    failures = re.split(r"^(?=.*request \S+ failed with )", log, flags=re.MULTILINE)
+    named = [each for each in failures if "failed with" in each]
+    rest = [each for each in named if not re.search("with (Operational|Interface)Error", each)]
+    return f"{len(named)} failures, {len(rest)} of them unusual\n" + "\n".join(rest[:3])
 
 
 def read_back(ours: Service, paths: list[str]) -> dict[str, str]:
