@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework.exceptions import APIException, Throttled, ValidationError
@@ -41,9 +41,9 @@ STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (PermissionDenied, HTTPStatus.FORBIDDEN),
     (Http404, HTTPStatus.NOT_FOUND),
 )
-# What may pass by itself: the caller is told to come back.
-_PASSING = (errors.ProviderUnavailable, OperationalError, InterfaceError)
-_READ_ONLY = "25006"  # the SQLSTATE of a server that was the leader of its cluster a moment ago
+# What may pass by itself: the caller is told to come back. An InternalError is the database's own: of a
+# server that was the leader of its cluster a moment ago, or is about to be.
+_PASSING = (errors.ProviderUnavailable, OperationalError, InterfaceError, InternalError)
 
 _DETAIL = {
     400: "The request is not valid.",
@@ -131,22 +131,18 @@ def _status(exc: Exception) -> int:
 def _detail(exc: Exception, status: int) -> str:
     if isinstance(exc, errors.SecretsAppError) and status < 500:
         return exc.detail
-    if _is_passing(exc):
+    if isinstance(exc, _PASSING):
         return "A part of the service cannot be reached. Nothing was stored. Try again later."
     if isinstance(exc, ValidationError):
         return errors.InvalidInput.detail
     return _DETAIL.get(status, "The request could not be carried out.")
 
 
-def _is_passing(exc: Exception) -> bool:
-    return isinstance(exc, _PASSING) or getattr(exc.__cause__, "sqlstate", None) == _READ_ONLY
-
-
 def _headers(exc: Exception, status: int) -> dict[str, str]:
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="vaultsite"'
-    if _is_passing(exc):
+    if isinstance(exc, _PASSING):
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if isinstance(exc, errors.TooManyRequests):
         headers["Retry-After"] = str(exc.retry_after_s)
@@ -187,6 +183,8 @@ def _log(exc: Exception, request_id: UUID | None) -> None:
     """Class and frames: messages of databases and libraries may hold what was sent to them, and only
     those of our own errors never do."""
     what = type(exc).__qualname__
+    if isinstance(exc, DatabaseError):
+        what += f" {getattr(exc.__cause__, 'sqlstate', None) or ''}".rstrip()
     if isinstance(exc, errors.SecretsAppError):
         what += f": {exc.detail}"
     if not isinstance(exc, errors.ProviderError):  # that one says it all

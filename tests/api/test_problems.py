@@ -1,8 +1,10 @@
 from uuid import UUID
 
 import pytest
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
+from psycopg.errors import ReadOnlySqlTransaction
 
-from tests.cast import secret_url
+from tests.cast import Api, secret_url
 
 
 def is_problem(response, status):
@@ -66,3 +68,23 @@ def test_health_needs_no_sign_in(nobody):
     answer = nobody.get("/v1/health").json()
     assert answer["status"] == "healthy"
     assert answer["version"]
+
+
+@pytest.mark.parametrize("kind", [OperationalError, InterfaceError, InternalError])
+def test_whatever_the_database_cannot_do_now_is_a_500_to_come_back_after(
+    alice, vault, kind, monkeypatch, caplog
+):
+    """An InternalError was seen once in some thousand requests while a cluster changed its leader."""
+
+    def fail(*_, **__):
+        raise kind(message) from ReadOnlySqlTransaction(message)
+
+    message = "s3cr3t"
+    token = alice.token
+    monkeypatch.setattr("secrets_app.services.access.find_by_token", fail)
+    response = Api(token).get(f"/v1/vaults/{vault.id}")
+    assert (response.status_code, response["Retry-After"]) == (500, "5")
+    assert message not in response.content.decode() + caplog.text
+    logged = f"failed with {kind.__name__}"
+    assert logged in caplog.text
+    assert ("25006" in caplog.text) is issubclass(kind, DatabaseError)
