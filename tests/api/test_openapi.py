@@ -108,6 +108,9 @@ def test_every_link_leads_somewhere_with_what_its_answer_has(document):
         assert set(link.get("parameters", {})) <= taken, link
         given = {f"$request.{each['in']}.{each['name']}" for each in source.get("parameters", ())}
         given |= {f"$response.header.{name}" for name in answer.get("headers", {})}
+        for field in link.get("requestBody", {}):
+            body = target["requestBody"]["content"]["application/json"]["schema"]
+            assert resolves(document, body, field), link
         for said in [*link.get("parameters", {}).values(), *link.get("requestBody", {}).values()]:
             pointer = said.removeprefix("$response.body#/")
             if pointer == said:

@@ -27,31 +27,36 @@ def sign_in(email, password=PASSWORD, **extra):
     return Api().post("/v1/auth/token", {"email": email, "password": password}, **extra)
 
 
-@pytest.mark.parametrize("path", TRICKS)
+_ROUTES = [
+    ("GET", "secrets/{}"),
+    ("HEAD", "secrets/{}"),
+    ("PUT", "secrets/{}"),
+    ("DELETE", "secrets/{}"),
+    ("DELETE", "secrets/{}?purge=true"),
+    ("GET", "secret-versions/{}"),
+    ("GET", "secret-version/{}/1"),
+    ("HEAD", "secret-version/{}/1"),
+    ("POST", "secret-version-disable/{}/1"),
+    ("POST", "secret-rotate/{}"),
+    ("POST", "secret-undelete/{}"),
+    ("GET", "access?permission=read&path={}"),
+    ("GET", "secrets?prefix={}"),
+]
+
+
 @pytest.mark.parametrize(
-    ("method", "route"),
+    ("method", "route", "path"),
     [
-        ("GET", "secrets/{}"),
-        ("HEAD", "secrets/{}"),
-        ("PUT", "secrets/{}"),
-        ("DELETE", "secrets/{}"),
-        ("DELETE", "secrets/{}?purge=true"),
-        ("GET", "secret-versions/{}"),
-        ("GET", "secret-version/{}/1"),
-        ("HEAD", "secret-version/{}/1"),
-        ("POST", "secret-version-disable/{}/1"),
-        ("POST", "secret-rotate/{}"),
-        ("POST", "secret-undelete/{}"),
-        ("GET", "access?permission=read&path={}"),
-        ("GET", "secrets?prefix={}"),
+        (method, route, path)
+        for method, route in _ROUTES
+        for path in TRICKS
+        if (route, path) != ("secrets?prefix={}", "a/")  # the start of a path may end in a slash
     ],
 )
 def test_dot_and_encoded_segments_never_reach_policy_or_storage(
     alice, bob, vault, method, route, path
 ):
     """CVE-2026-3605, CVE-2026-105820"""
-    if path == "a/" and "prefix" in route:
-        return  # the start of a path may end in a slash
     # The owner too, whom no policy keeps out.
     for who in (alice, bob):
         allow(who, vault, "a/**", "read", "write", "delete", "rotate")
