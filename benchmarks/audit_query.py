@@ -99,17 +99,17 @@ def questions(start: int, size: int) -> dict[str, Callable[[], Any]]:
 
     from secrets_app.services.audit import query
     from secrets_app.services.audit.query import Wanted
-    from secrets_app.services.audit.visible import Sight
+    from secrets_app.services.audit.visibility import Visibility
 
     def uuid(name: str) -> UUID:
         return UUID(md5(name.encode()).hexdigest())
 
-    auditor = Sight(uuid("actor1"), is_auditor=True)
+    auditor = Visibility(uuid("actor1"), is_auditor=True)
     vaults = tuple(uuid(f"vault{n}") for n in (5, 500, 999))
-    owner = Sight(uuid("somebody else"), is_auditor=False, vault_ids=vaults)
+    owner = Visibility(uuid("somebody else"), is_auditor=False, vault_ids=vaults)
     middle = datetime.fromtimestamp((start + size // 2) / 1000, UTC)
 
-    def ask(sight: Sight, **wanted: Any) -> Callable[[], Any]:
+    def ask(sight: Visibility, **wanted: Any) -> Callable[[], Any]:
         def run() -> None:
             page = query.page_of(sight, Wanted(**wanted))
             assert page.events, "the question has an answer"

@@ -183,11 +183,11 @@ def show_parts(application: Any, demo: dict[str, Any], each: int) -> None:
     from uuid import UUID, uuid4
 
     from secrets_app.api.serializers.secrets import RevealedSecretSerializer
-    from secrets_app.models.request import Sought
-    from secrets_app.services.access import Actor, identify
+    from secrets_app.models.request_state import Fetch
+    from secrets_app.services.access.authorize import Actor, identify
     from secrets_app.services.audit import SUCCESS, Event, Resource, record_all
-    from secrets_app.services.reveal import Revealed, open_version
-    from secrets_app.services.tokens import read_token
+    from secrets_app.services.identity.tokens import read_token
+    from secrets_app.services.secrets.reveal import Revealed, open_version
 
     token, vault, path = sign_in(application, demo["key"]), UUID(demo["vault"]), "api-keys/openai"
 
@@ -198,7 +198,7 @@ def show_parts(application: Any, demo: dict[str, Any], each: int) -> None:
             address="127.0.0.1",
             request_id=uuid4(),
             path=path,
-            sought=Sought.CURRENT,
+            fetch=Fetch.CURRENT,
         )
 
     caller = identified()

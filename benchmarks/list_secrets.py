@@ -99,8 +99,8 @@ def report(who, vault, size, label, prefix):
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    from secrets_app.services.access import identify
-    from secrets_app.services.listing import Wanted, list_secrets
+    from secrets_app.services.access.authorize import identify
+    from secrets_app.services.secrets.listing import Wanted, list_secrets
 
     took = []
     wanted = Wanted(prefix=prefix, limit=LIMIT)

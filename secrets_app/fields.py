@@ -2,7 +2,7 @@
 
 It works like Django's FileField: the attribute is a handle. To write, assign a `Plaintext`; it is
 sealed in `pre_save`, where the row it belongs to is known. After loading, the attribute is a
-`Sealed`, which holds ciphertext only. Opening one is the business of `services.reveal` alone.
+`Sealed`, which holds ciphertext only. Opening one is the business of `services.secrets.reveal` alone.
 
 The model must have `encryption_context()`, returning a `crypto.context.EncryptionContext`.
 """

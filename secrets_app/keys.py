@@ -15,7 +15,7 @@ from secrets_app.crypto.keyring import Keyring
 from secrets_app.crypto.measured import MeasuredProvider
 from secrets_app.crypto.provider import KeyProvider
 from secrets_app.errors import ConfigurationError
-from secrets_app.fresh import Fresh
+from secrets_app.reload import ReloadOnChange
 
 # URL scheme → module of `providers`, and the extra that brings its library (None: nothing to bring).
 _BUILT_IN = {
@@ -28,7 +28,7 @@ _BUILT_IN = {
 }
 _CAN_CREATE = {"file", "pkcs11"}
 
-_kept: Fresh[Keyring] = Fresh("The set of root keys")
+_kept: ReloadOnChange[Keyring] = ReloadOnChange("The set of root keys")
 
 
 def keyring() -> Keyring:

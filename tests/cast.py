@@ -7,11 +7,11 @@ from typing import Any
 from django.test import Client
 
 from secrets_app.models import Agent, ApiKey, Policy, Principal, Vault
-from secrets_app.services.api_keys import create_api_key
 from secrets_app.services.audit import OPERATOR, SUCCESS, Event, Resource, record_all
-from secrets_app.services.principals import principal_for_user
-from secrets_app.services.tokens import issue_token
-from secrets_app.services.vaults import create_vault
+from secrets_app.services.identity.api_keys import create_api_key
+from secrets_app.services.identity.principals import principal_for_user
+from secrets_app.services.identity.tokens import issue_token
+from secrets_app.services.secrets.vaults import create_vault
 from vaultsite.accounts.models import User
 
 PASSWORD = "correct horse battery staple"

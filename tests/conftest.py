@@ -55,7 +55,7 @@ def django_db_modify_db_settings() -> None:
 
 @pytest.fixture
 def alice(db: Any) -> Person:
-    from secrets_app.services.rotation.audit_keys import prepare_audit_key
+    from secrets_app.services.sealing.audit_keys import prepare_audit_key
 
     # As in a server that has answered a request before.
     prepare_audit_key()
@@ -86,7 +86,7 @@ def vault(alice: Person) -> Vault:
 def log(db: Any) -> None:
     """Three seals of four events each, and three events that are not sealed."""
     from secrets_app.services.audit.seal import seal_events
-    from secrets_app.services.rotation.audit_keys import prepare_audit_key
+    from secrets_app.services.sealing.audit_keys import prepare_audit_key
 
     prepare_audit_key()
     for _ in range(3):
@@ -121,8 +121,8 @@ def nobody(db: Any) -> Api:
 @pytest.fixture(autouse=True)
 def _fresh_audit_key() -> None:
     """Each test has a database of its own, and so an audit key of its own."""
-    from secrets_app.services.audit.writing import writing
-    from secrets_app.services.rotation.audit_keys import forget_audit_key
+    from secrets_app.services.audit.write_state import writing
+    from secrets_app.services.sealing.audit_keys import forget_audit_key
 
     forget_audit_key()
     writing.succeeded()

@@ -17,7 +17,7 @@ from django.utils import timezone
 from secrets_app.models import Agent, ApiKey, AuditEvent, Policy, Principal, SecretVersion, Vault
 from secrets_app.services.audit.export import Selection, export_events
 from secrets_app.services.audit.seal import seal_events
-from secrets_app.services.roles import permissions_of
+from secrets_app.services.identity.roles import permissions_of
 from tests.cast import PASSWORD, Api, Person, allow, body, secret_url, vault_of
 from vaultsite.accounts.models import User
 
@@ -55,7 +55,7 @@ class World:
 
 def operator_client(role: str = "operator", name: str = "") -> Client:
     """A person of the admin with a role, signed in."""
-    from secrets_app.services.principals import principal_for_user
+    from secrets_app.services.identity.principals import principal_for_user
 
     group, _ = Group.objects.get_or_create(name=role)
     group.permissions.set(permissions_of(role=role))
@@ -68,8 +68,8 @@ def operator_client(role: str = "operator", name: str = "") -> Client:
 
 
 def make_world(alice: Person, bob: Person, folder: Path) -> World:
-    from secrets_app.services.api_keys import create_api_key
     from secrets_app.services.audit import OPERATOR
+    from secrets_app.services.identity.api_keys import create_api_key
 
     vault = vault_of(alice, "world")
     for path in ("a", "gone"):
@@ -216,7 +216,7 @@ def _operator() -> Any:
 
 
 def _second_factor(world: World) -> None:
-    from secrets_app.services.second_factor import draw_salt
+    from secrets_app.services.identity.second_factor import draw_salt
     from vaultsite.accounts.models import SecondFactor
 
     number, salt = draw_salt()

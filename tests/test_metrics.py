@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from secrets_app.errors import ProviderUnavailable
 from secrets_app.keys import keyring
 from secrets_app.models import SecretVersion
-from secrets_app.services.states import count_states
+from secrets_app.services.operations.secret_states import count_states
 from tests.cast import Api, allow, body, secret_url, write_events
 
 TOKEN = "scrape-" + "me"

@@ -17,9 +17,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from secrets_app.services.addresses import client_address
+from secrets_app.services.access.addresses import client_address
 from secrets_app.services.audit.health import seal_lag
-from secrets_app.services.states import count_states
+from secrets_app.services.operations.secret_states import count_states
 
 _COUNTING_MS = 5_000
 _COUNTED_EVERY_S = 15.0

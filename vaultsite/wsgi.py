@@ -30,7 +30,7 @@ from django.conf import settings  # noqa: E402  (needs Django to be set up)
 
 from secrets_app.api.json import max_body_bytes  # noqa: E402
 from secrets_app.errors import CryptoError  # noqa: E402
-from secrets_app.services.rotation.audit_keys import prepare_audit_key  # noqa: E402
+from secrets_app.services.sealing.audit_keys import prepare_audit_key  # noqa: E402
 from vaultsite.chunked import WithChunkedBodies  # noqa: E402
 from vaultsite.content_type import WithoutCharset  # noqa: E402
 from vaultsite.supervised import end_with_supervisor  # noqa: E402

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from secrets_app.conf import app_settings
 from secrets_app.models import Principal, Secret, SecretVersion, Vault
-from secrets_app.services.overview.held import current_version_of_secret, unread
+from secrets_app.services.operations.overview.inventory import current_version_of_secret, unread
 
 _SOON = {"week": 7, "month": 30, "quarter": 90}
 _VAULTS_OFFERED = 30

@@ -10,10 +10,10 @@ from secrets_app.admin.acting import confirm_and_act
 from secrets_app.admin.filters import Age, ByPrincipal, Expiry, Marks, by_row
 from secrets_app.admin.read_only import ReadOnlyAdmin, related
 from secrets_app.models import Agent, ApiKey, Principal, RevokedToken
-from secrets_app.services.agents import deactivate_agent
-from secrets_app.services.api_keys import revoke_api_key
 from secrets_app.services.audit import Actor
-from secrets_app.services.principals import end_tokens
+from secrets_app.services.identity.agents import deactivate_agent
+from secrets_app.services.identity.api_keys import revoke_api_key
+from secrets_app.services.identity.principals import end_tokens
 
 
 @admin.register(Principal)

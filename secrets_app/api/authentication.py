@@ -10,10 +10,10 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from secrets_app.errors import InvalidInput, Unauthenticated
-from secrets_app.models.request import Sought
+from secrets_app.models.request_state import Fetch
 from secrets_app.policy.path import parse_path
-from secrets_app.services.access import Caller, identify
-from secrets_app.services.addresses import client_address
+from secrets_app.services.access.addresses import client_address
+from secrets_app.services.access.authorize import Caller, identify
 from secrets_app.services.audit import Actor
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
@@ -43,7 +43,7 @@ class BearerAuthentication(BaseAuthentication):
             address=client_address(request),
             request_id=request_id(request),
             path=path,
-            sought=view.sought.get(view.action, Sought.NOTHING),
+            fetch=view.fetch.get(view.action, Fetch.NOTHING),
         )
         return caller, None
 

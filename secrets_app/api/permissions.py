@@ -9,7 +9,12 @@ from rest_framework.request import Request
 
 from secrets_app.errors import Forbidden
 from secrets_app.policy.decision import Permission
-from secrets_app.services.access import authorize, authorize_member, require_owner, vault_of
+from secrets_app.services.access.authorize import (
+    authorize,
+    authorize_member,
+    require_owner,
+    vault_of,
+)
 
 # Where an action of DRF is called otherwise in the audit log.
 _EVENT_NAMES = {"destroy": "delete"}

@@ -14,7 +14,7 @@ from secrets_app.policy.path import MAX_PATH_CHARS
 
 
 class Policy(models.Model):
-    """`pattern`, `permissions` and `conditions` are validated by `services.policies`."""
+    """`pattern`, `permissions` and `conditions` are validated by `services.access.policies`."""
 
     class Effect(models.TextChoices):
         ALLOW = "allow"

@@ -1,1 +1,1 @@
-"""Where secrets are imported from: each kind of source fills a Haul. No Django, no database."""
+"""Where secrets are imported from: each kind of source fills a Candidates. No Django, no database."""

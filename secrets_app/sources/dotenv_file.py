@@ -4,15 +4,15 @@ import io
 
 from dotenv.parser import parse_stream
 
-from secrets_app.sources.haul import Haul
+from secrets_app.sources.candidates import Candidates
 
 
-def read_dotenv(text: str, haul: Haul) -> None:
+def read_dotenv(text: str, candidates: Candidates) -> None:
     """Each name is a path. A line that cannot be read is named by its number."""
     for binding in parse_stream(io.StringIO(text, newline="")):
         if binding.error:
-            haul.refuse(f"line {binding.original.line}", "cannot be read")
+            candidates.refuse(f"line {binding.original.line}", "cannot be read")
         elif binding.key is not None and binding.value is None:
-            haul.refuse(binding.key, "has no value")
+            candidates.refuse(binding.key, "has no value")
         elif binding.key is not None:
-            haul.add(binding.key, binding.value)
+            candidates.add(binding.key, binding.value)

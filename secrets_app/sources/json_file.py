@@ -7,14 +7,14 @@ import json
 from typing import Any, NoReturn
 
 from secrets_app.errors import SourceError
-from secrets_app.sources.haul import Haul
+from secrets_app.sources.candidates import Candidates
 
 
 class _Pairs(list[tuple[str, Any]]):
     """The members of an object, all of them: of two with one name a dict would keep the last."""
 
 
-def read_json(text: str, haul: Haul) -> None:
+def read_json(text: str, candidates: Candidates) -> None:
     """Numbers are taken as they are written. Raises SourceError unless this is one JSON object."""
     try:
         tree = json.loads(
@@ -24,15 +24,15 @@ def read_json(text: str, haul: Haul) -> None:
         raise SourceError("This is not JSON.") from None
     if not isinstance(tree, _Pairs):
         raise SourceError("The file must hold one JSON object.")
-    _walk(tree, "", haul)
+    _walk(tree, "", candidates)
 
 
-def _walk(members: _Pairs, before: str, haul: Haul) -> None:
+def _walk(members: _Pairs, before: str, candidates: Candidates) -> None:
     for key, value in members:
         if isinstance(value, _Pairs):
-            _walk(value, f"{before}{key}/", haul)
+            _walk(value, f"{before}{key}/", candidates)
         else:
-            haul.add(before + key, value)
+            candidates.add(before + key, value)
 
 
 def _refuse(_: str) -> NoReturn:

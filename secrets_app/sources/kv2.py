@@ -14,7 +14,7 @@ import requests
 from hvac import exceptions as vault
 
 from secrets_app.errors import SourceError
-from secrets_app.sources.haul import Haul, printable
+from secrets_app.sources.candidates import Candidates, printable
 
 _TIMEOUT_S = 30
 
@@ -53,7 +53,7 @@ def list_entries(client: hvac.Client, *, mount: str, under: str = "") -> list[st
 def read_entries(
     client: hvac.Client,
     entries: list[str],
-    haul: Haul,
+    candidates: Candidates,
     *,
     mount: str,
     on_progress: Callable[[int], None] = lambda _: None,
@@ -67,7 +67,7 @@ def read_entries(
         fields = answer["data"]["data"]
         if fields is not None:
             for field, value in fields.items():
-                haul.add(f"{entry}/{field}", value)
+                candidates.add(f"{entry}/{field}", value)
         on_progress(1)
 
 

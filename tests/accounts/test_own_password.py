@@ -4,8 +4,8 @@ import pytest
 from django.test import Client
 
 from secrets_app.models import AuditEvent
-from secrets_app.services.principals import principal_for_user
-from secrets_app.services.tokens import issue_token
+from secrets_app.services.identity.principals import principal_for_user
+from secrets_app.services.identity.tokens import issue_token
 from tests.cast import PASSWORD, Api
 from vaultsite.accounts.models import User
 

@@ -212,7 +212,7 @@ def test_strangers_do_not_see_the_page(client, db):
 
 
 def test_a_factor_survives_the_rotation_of_the_root_key(root, seed, settings, tmp_path):
-    from secrets_app.services.rotation.audit_keys import forget_audit_key
+    from secrets_app.services.sealing.audit_keys import forget_audit_key
 
     old = settings.SECRETS_APP["ROOT_KEY_URLS"]
     run("create_root_key", f"file:{tmp_path}/new.key")

@@ -3,7 +3,7 @@
 import pytest
 from django_otp.oath import TOTP
 
-from secrets_app.services.second_factor import draw_salt, seed_of
+from secrets_app.services.identity.second_factor import draw_salt, seed_of
 from tests.api.test_concurrency import all_at_once
 from vaultsite.accounts.models import SecondFactor, User
 

@@ -80,7 +80,7 @@ def test_rotating_a_vaults_key_moves_its_values_and_keeps_them_readable(world):
 
 def test_a_rotation_too_long_to_wait_for_says_so_and_is_gone_on_with(world, monkeypatch):
     monkeypatch.setattr("secrets_app.admin.vault._VALUES_MOVED_AT_ONCE", 1)
-    monkeypatch.setattr("secrets_app.services.rotation.batches._ROWS", 1)
+    monkeypatch.setattr("secrets_app.services.keys.batches._ROWS", 1)
     answer = act(world.operator, world.vault, "rotate")
     assert "1 values were moved. Do it again" in told(answer)[0]
     assert told(act(world.operator, world.vault, "rotate")) == [
@@ -122,7 +122,7 @@ def test_an_auditor_sees_and_does_nothing(action, world):
 
 
 def test_a_role_holds_no_more_than_it_says(db):
-    from secrets_app.services.roles import ACTIONS, permissions_of
+    from secrets_app.services.identity.roles import ACTIONS, permissions_of
 
     auditor = {p.codename for p in permissions_of(role="auditor")}
     assert all(each.startswith("view_") for each in auditor)

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from secrets_app.models import ApiKey, VaultKey
-from secrets_app.services.overview.activity import activity, most_read
+from secrets_app.services.operations.overview.activity import activity, most_read
 from tests.cast import body, secret_url
 from vaultsite.accounts.models import User
 from vaultsite.console.charts import HEIGHT, WIDTH, bars
@@ -129,7 +129,7 @@ def test_the_most_read_are_found_among_the_newest_reads(monkeypatch, alice, vaul
             alice.api.get(secret_url(vault, path))
     since = timezone.now() - timedelta(hours=1)
     assert [(s.path, n) for s, n in most_read(since=since, most=5)] == [("old", 3), ("new", 2)]
-    monkeypatch.setattr("secrets_app.services.overview.activity.LOOKED_AT", 3)
+    monkeypatch.setattr("secrets_app.services.operations.overview.activity.LOOKED_AT", 3)
     assert [(s.path, n) for s, n in most_read(since=since, most=5)] == [("new", 2), ("old", 1)]
 
 

@@ -54,7 +54,7 @@ def test_within_retention_nothing_is_purged(alice, filled):
 
 def test_after_retention_the_keys_are_destroyed_and_no_copy_of_the_rows_opens(alice, filled):
     from secrets_app.errors import CryptoError
-    from secrets_app.services.reveal import open_version
+    from secrets_app.services.secrets.reveal import open_version
 
     copy = list(SecretVersion.objects.select_related("secret", "vault_key"))
     assert {open_version(version).reveal() for version in copy} == {b"a", b"b", b"c"}
@@ -99,12 +99,12 @@ def test_secrets_past_retention_are_destroyed_and_others_stay(alice, filled):
 def test_a_purge_that_was_stopped_is_finished_by_the_next(alice, filled, monkeypatch):
     alice.api.delete(f"/v1/vaults/{filled.id}")
     make_older(Vault, 31)
-    monkeypatch.setattr("secrets_app.services.purge._BATCH", 1)
+    monkeypatch.setattr("secrets_app.services.secrets.purge._BATCH", 1)
 
     class Stopped(Exception):
         pass
 
-    from secrets_app.services.purge import purge_deleted
+    from secrets_app.services.secrets.purge import purge_deleted
 
     def stop(_):
         raise Stopped

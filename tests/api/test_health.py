@@ -5,7 +5,7 @@ import pytest
 from secrets_app.errors import ProviderUnavailable
 from secrets_app.models import AuditEvent, IdempotencyKey, Secret, SecretVersion, Vault
 from secrets_app.providers.local import LocalProvider
-from secrets_app.services.rotation import health
+from secrets_app.services.keys import health
 from tests.cast import body, secret_url
 
 

@@ -7,7 +7,12 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from secrets_app.models import IdempotencyKey, Secret, SecretVersion, Vault
-from secrets_app.services.idempotency import CLAIM_LASTS, KEPT_FOR, Once, forget_old_keys
+from secrets_app.services.transactions.idempotency import (
+    CLAIM_LASTS,
+    KEPT_FOR,
+    IdempotencyClaim,
+    forget_old_keys,
+)
 from tests.api.test_concurrency import all_at_once
 from tests.cast import Api, allow, body, secret_url
 
@@ -105,14 +110,14 @@ def test_while_the_first_is_running_a_repeat_is_409_with_a_time_to_come_back(
 ):
     inner = []
     api = alice.api
-    complete = Once.complete
+    complete = IdempotencyClaim.complete
 
     def repeat_meanwhile(self, result):
         if not inner:
             inner.append(put(Api(api.bearer), vault))
         complete(self, result)
 
-    monkeypatch.setattr(Once, "complete", repeat_meanwhile)
+    monkeypatch.setattr(IdempotencyClaim, "complete", repeat_meanwhile)
     assert put(api, vault).status_code == 201
     assert inner[0].status_code == 409
     assert inner[0]["Retry-After"] == "1"
@@ -128,7 +133,7 @@ def test_a_request_that_died_midway_is_carried_out_by_a_later_repeat(alice, vaul
 
 
 def test_one_that_was_overtaken_changes_nothing_any_more(alice, vault, monkeypatch):
-    complete = Once.complete
+    complete = IdempotencyClaim.complete
     overtaken = []
 
     def overtake(self, result):
@@ -137,7 +142,7 @@ def test_one_that_was_overtaken_changes_nothing_any_more(alice, vault, monkeypat
             IdempotencyKey.objects.update(claim="00000000-0000-4000-8000-000000000000")
         complete(self, result)
 
-    monkeypatch.setattr(Once, "complete", overtake)
+    monkeypatch.setattr(IdempotencyClaim, "complete", overtake)
     assert put(alice.api, vault).status_code == 409
     assert not SecretVersion.objects.exists()
 

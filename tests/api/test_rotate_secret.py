@@ -4,7 +4,7 @@ import string
 import pytest
 
 from secrets_app.models import AuditEvent
-from secrets_app.services.generate import CHARSETS, draw_value
+from secrets_app.services.secrets.generate import CHARSETS, draw_value
 from tests.cast import allow, body, secret_url
 
 

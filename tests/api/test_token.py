@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from secrets_app.crypto.signing import generate_signing_key_pem
 from secrets_app.models import AuditEvent, Principal
-from secrets_app.services.signing_keys import key_set
+from secrets_app.services.identity.signing_keys import key_set
 from tests.cast import Api
 
 

@@ -87,7 +87,7 @@ def test_verifying_against_a_checkpoint(log, tmp_path):
 def test_findings_are_shown_even_when_no_event_can_be_left_of_them(log):
     """Without the audit key there are no MACs: that is when somebody has to be told."""
     from secrets_app.models import AuditKey
-    from secrets_app.services.rotation.audit_keys import forget_audit_key
+    from secrets_app.services.sealing.audit_keys import forget_audit_key
 
     AuditKey.objects.update(wrapped=b"x" * 60)
     forget_audit_key()

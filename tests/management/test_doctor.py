@@ -153,7 +153,7 @@ def test_a_full_disk(alice, monkeypatch):
     from collections import namedtuple
 
     usage = namedtuple("usage", "total used free")(100, 95, 5)
-    monkeypatch.setattr("secrets_app.services.doctor.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("secrets_app.services.operations.doctor.shutil.disk_usage", lambda _: usage)
     assert "5% free" in found("disk", "warning")
 
 

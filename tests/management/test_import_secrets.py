@@ -132,7 +132,7 @@ def test_what_is_invalid_stops_it_all_unless_it_is_to_be_left_out(alice, vault, 
 
 def test_nothing_is_half_imported(alice, vault, file, monkeypatch):
     """The second batch fails after the first was inserted."""
-    from secrets_app.services import importing
+    from secrets_app.services.secrets import importing
 
     record_all, calls = importing.record_all, []
 
@@ -226,7 +226,7 @@ def test_a_writer_that_was_faster_is_not_overwritten(alice, vault, file, monkeyp
 @pytest.mark.django_db(transaction=True)
 def test_it_does_not_deadlock_with_a_writer_of_some_of_its_paths(alice, vault, file, monkeypatch):
     """That writer has made the row of a late path, and then locks that of an early one."""
-    from secrets_app.services import importing
+    from secrets_app.services.secrets import importing
 
     alice.api.put(secret_url(vault, "n000"), body())
     lock_or_make, calls = importing.lock_or_make, []

@@ -9,7 +9,7 @@ from django.utils import timezone
 from secrets_app.fields import Sealed
 from secrets_app.keys import create_root_key, keyring
 from secrets_app.models import AuditEvent, SecretVersion, VaultKey
-from secrets_app.services.rotation.audit_keys import forget_audit_key
+from secrets_app.services.sealing.audit_keys import forget_audit_key
 from tests.cast import body, secret_url, vault_of
 
 

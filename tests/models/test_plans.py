@@ -6,10 +6,10 @@ import pytest
 from django.db import connection
 from django.db.models import F
 
-from secrets_app.models.prepared import fill, this_database
-from secrets_app.models.request import _AT_PATHS, _BY_TOKEN, Sought
+from secrets_app.models.request_state import _AT_PATHS, _BY_TOKEN, Fetch
 from secrets_app.models.secret import id_at, versions_with_rows
-from secrets_app.services.listing import current_of
+from secrets_app.services.secrets.listing import current_of
+from secrets_app.sql.compiled import fill, this_database
 
 pytestmark = [pytest.mark.django_db, pytest.mark.only_on("sqlite")]
 
@@ -24,7 +24,7 @@ def plan_of(prepared, **values):
 
 def test_the_version_to_read_is_found_by_its_whole_key():
     values = {"principal": uuid4(), "key": uuid4(), "jti": "x", "vault": uuid4(), "path": "a"}
-    plan = plan_of(_BY_TOKEN[Sought.CURRENT], **values)
+    plan = plan_of(_BY_TOKEN[Fetch.CURRENT], **values)
     assert "(vault_id=? AND secret_id=? AND number=?)" in plan
 
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.models import SecretVersion, VaultKey
 from secrets_app.providers.local import generate_root_key_text
-from secrets_app.services.reveal import open_version
+from secrets_app.services.secrets.reveal import open_version
 from tests.cast import body, secret_url
 from tests.every_action import run
 

@@ -120,9 +120,9 @@ def test_no_object_of_the_app_shows_a_secret(walked, secrets, alice, vault):
     error tracker does with local variables."""
     from secrets_app.keys import keyring
     from secrets_app.models import SecretVersion
-    from secrets_app.services.reveal import Revealed, open_version
-    from secrets_app.services.tokens import issue_token
-    from secrets_app.services.write import NewVersion
+    from secrets_app.services.identity.tokens import issue_token
+    from secrets_app.services.secrets.reveal import Revealed, open_version
+    from secrets_app.services.secrets.write import NewVersion
 
     version = SecretVersion.objects.select_related("secret", "vault_key").last()
     value = open_version(version)

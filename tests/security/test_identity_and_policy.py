@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from secrets_app.models import AuditEvent, Secret
-from secrets_app.services.api_keys import digest_api_key
+from secrets_app.services.identity.api_keys import digest_api_key
 from tests.cast import PASSWORD, Api, allow, body, deny, person, secret_url, vault_of
 from tests.every_action import stored
 from vaultsite.accounts.models import User

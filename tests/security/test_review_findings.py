@@ -9,7 +9,7 @@ from django.test import Client
 
 from secrets_app.errors import ConfigurationError
 from secrets_app.models import AuditEvent, SecretVersion, Vault
-from secrets_app.services.reveal import _spend_access
+from secrets_app.services.secrets.reveal import _spend_access
 from tests.cast import PASSWORD, Api, body, deny, secret_url
 
 

@@ -185,7 +185,7 @@ def test_a_copy_with_its_wrapped_keys_opens_no_more_once_the_root_key_is_retired
     key of its time (docs/limitations.md)."""
     from secrets_app.errors import CryptoError
     from secrets_app.providers.local import generate_root_key_text
-    from secrets_app.services.reveal import open_version
+    from secrets_app.services.secrets.reveal import open_version
 
     alice.api.put(secret_url(vault, "a"), body("x"))
     (copy,) = SecretVersion.objects.select_related("secret", "vault_key")

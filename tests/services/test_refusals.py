@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from secrets_app.errors import Forbidden, NotFound, Unauthenticated
 from secrets_app.models import Agent, ApiKey, AuditEvent, Principal
-from secrets_app.models.request import Place, Sought
+from secrets_app.models.request_state import Fetch, PathState
 from secrets_app.policy.decision import Permission
-from secrets_app.services.access import (
+from secrets_app.services.access.authorize import (
     authorize,
     authorize_member,
     identify,
@@ -20,18 +20,18 @@ from secrets_app.services.access import (
     require_owner,
     vault_of,
 )
-from secrets_app.services.api_keys import revoke_api_key
 from secrets_app.services.audit import OPERATOR, Actor
-from secrets_app.services.tokens import issue_token, read_token, revoke_token
+from secrets_app.services.identity.api_keys import revoke_api_key
+from secrets_app.services.identity.tokens import issue_token, read_token, revoke_token
 from tests import cast
 from tests.cast import allow, body, secret_url
 
 ADDRESS = "192.0.2.7"
 
 
-def caller_of(person, vault, address=ADDRESS, **sought):
+def caller_of(person, vault, address=ADDRESS, **fetch):
     return identify(
-        bearer=person.token, vault_id=vault.id, address=address, request_id=uuid4(), **sought
+        bearer=person.token, vault_id=vault.id, address=address, request_id=uuid4(), **fetch
     )
 
 
@@ -207,11 +207,11 @@ def test_what_is_sought_comes_with_either_credential(alice, vault, credential):
         address=None,
         request_id=uuid4(),
         path="a/b",
-        sought=Sought.CURRENT,
+        fetch=Fetch.CURRENT,
     )
     assert caller.vault.is_owner
     place = caller.place(vault.id, "a/b")
-    assert isinstance(place, Place)
+    assert isinstance(place, PathState)
     assert place.version.secret.path == "a/b"
     # Whatever else is asked for did not come along.
     assert caller.place(vault.id, "a/c") is None

@@ -11,8 +11,9 @@ from secrets_app.fields import Sealed
 from secrets_app.keys import keyring
 from secrets_app.models import AuditEvent, SecretVersion, Vault, VaultKey
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.rotation import batches, kek
-from secrets_app.services.rotation.kek import plan_rotation, rotate_vault
+from secrets_app.services.keys import batches
+from secrets_app.services.keys import rotate_kek as kek
+from secrets_app.services.keys.rotate_kek import plan_rotation, rotate_vault
 from tests.cast import body, secret_url, vault_of
 
 ALL = timedelta(0)
@@ -79,7 +80,7 @@ def test_new_writes_use_the_new_key(alice, vault):
 
 
 def test_a_writer_that_began_under_the_old_key_succeeds_and_is_moved_next_time(alice, vault):
-    from secrets_app.services.rotation.vault_keys import active_vault_key
+    from secrets_app.services.sealing.vault_keys import active_vault_key
 
     fill(alice, vault, 1)
     late = active_vault_key(vault_id=vault.pk)

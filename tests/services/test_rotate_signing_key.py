@@ -10,9 +10,9 @@ from secrets_app.crypto.signing import generate_signing_key_pem
 from secrets_app.errors import ConfigurationError
 from secrets_app.models import AuditEvent
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.rotation import signing_key
-from secrets_app.services.rotation.signing_key import rotate_signing_key
-from secrets_app.services.signing_keys import key_set
+from secrets_app.services.identity.signing_keys import key_set
+from secrets_app.services.keys import rotate_signing_key as signing_key
+from secrets_app.services.keys.rotate_signing_key import rotate_signing_key
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from secrets_app.fields import Sealed
 from secrets_app.keys import keyring
 from secrets_app.models import AuditEvent, Secret, SecretVersion, Vault, VaultKey
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.rotation.verify import check_everything, count_checks, note_check
+from secrets_app.services.keys.verify import check_everything, count_checks, note_check
 from tests.cast import body, secret_url, vault_of
 
 

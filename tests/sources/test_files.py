@@ -1,15 +1,15 @@
 import pytest
 
 from secrets_app.errors import SourceError
+from secrets_app.sources.candidates import Candidates
 from secrets_app.sources.dotenv_file import read_dotenv
-from secrets_app.sources.haul import Haul
 from secrets_app.sources.json_file import read_json
 
 CANARY = "canary-" + "3d1"
 
 
-def haul(read, text, **options):
-    made = Haul(**({"max_value_bytes": 100} | options))
+def candidates(read, text, **options):
+    made = Candidates(**({"max_value_bytes": 100} | options))
     read(text, made)
     return made
 
@@ -32,7 +32,7 @@ def test_dotenv_values_are_taken_byte_for_byte():
         "EMPTY=\n"
         "UNICODE=ünï 🔑\n"
     )
-    made = haul(read_dotenv, text, prefix="app/env")
+    made = candidates(read_dotenv, text, prefix="app/env")
     assert values(made) == {
         "app/env/PLAIN": "abc",
         "app/env/QUOTED": "$PLAIN ${PLAIN} #",
@@ -46,7 +46,7 @@ def test_dotenv_values_are_taken_byte_for_byte():
 
 def test_what_is_wrong_in_a_dotenv_file_is_named_without_its_value():
     text = f"GOOD=1\nNAMELESS\nDOT.TED={CANARY}\nTWICE={CANARY}\nTWICE=b\n='{CANARY}\nLONG={'x' * 101}\n"
-    made = haul(read_dotenv, text)
+    made = candidates(read_dotenv, text)
     assert values(made) == {"GOOD": "1"}
     told = refused(made)
     assert told["NAMELESS"] == "has no value"
@@ -61,11 +61,13 @@ def test_nested_and_flat_json_say_the_same():
     nested = '{"db": {"user": "x", "pass": {"main": "y"}}, "port": 5432}'
     flat = '{"db/user": "x", "db/pass/main": "y", "port": "5432"}'
     wanted = {"db/user": "x", "db/pass/main": "y", "port": "5432"}
-    assert values(haul(read_json, nested)) == values(haul(read_json, flat)) == wanted
+    assert values(candidates(read_json, nested)) == values(candidates(read_json, flat)) == wanted
 
 
 def test_json_numbers_are_taken_as_they_are_written():
-    made = haul(read_json, '{"a": 1.10, "b": 12345678901234567890123, "c": 1e5, "d": "\\u0000"}')
+    made = candidates(
+        read_json, '{"a": 1.10, "b": 12345678901234567890123, "c": 1e5, "d": "\\u0000"}'
+    )
     assert values(made) == {"a": "1.10", "b": "12345678901234567890123", "c": "1e5", "d": "\0"}
 
 
@@ -75,7 +77,7 @@ def test_what_is_wrong_in_json_is_named_without_its_value():
         f' "x": {{"y": "{CANARY}"}}, "x/y": "b", "..": {{"z": "{CANARY}"}}, "lone": "\\ud800",'
         f' "\\u001b[2J": "{CANARY}", "": "{CANARY}", "Ü": "{CANARY}"}}'
     )
-    made = haul(read_json, text)
+    made = candidates(read_json, text)
     assert values(made) == {"ok": "1"}
     told = refused(made)
     for name in ("list", "yes", "none"):
@@ -92,10 +94,10 @@ def test_what_is_wrong_in_json_is_named_without_its_value():
 )
 def test_what_is_no_json_object_is_said(text):
     with pytest.raises(SourceError):
-        haul(read_json, text)
+        candidates(read_json, text)
 
 
 def test_a_name_is_counted_once_however_often_it_is_wrong():
-    made = haul(read_dotenv, "A.B=1\nA.B=2\nA=1\nA=2\nA=3\n")
+    made = candidates(read_dotenv, "A.B=1\nA.B=2\nA=1\nA=2\nA=3\n")
     assert not made.items
     assert [each.name for each in made.refused] == ["A.B", "A"]

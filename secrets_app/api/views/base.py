@@ -22,12 +22,12 @@ from secrets_app.api.schema import ApiSchema
 from secrets_app.api.throttling import count_request
 from secrets_app.conf import app_settings
 from secrets_app.errors import NotFound
-from secrets_app.models.request import Sought
+from secrets_app.models.request_state import Fetch
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.path import parse_path
-from secrets_app.services.access import Caller
-from secrets_app.services.addresses import client_address
-from secrets_app.services.idempotency import Answer, Once, claim_key
+from secrets_app.services.access.addresses import client_address
+from secrets_app.services.access.authorize import Caller
+from secrets_app.services.transactions.idempotency import Answer, IdempotencyClaim, claim_key
 
 
 class ApiViewSet(ViewSet):
@@ -35,7 +35,7 @@ class ApiViewSet(ViewSet):
     comes along with the caller, in the same query."""
 
     access: ClassVar[dict[str, Access | Permission]] = {}
-    sought: ClassVar[dict[str, Sought]] = {}
+    fetch: ClassVar[dict[str, Fetch]] = {}
 
     authentication_classes = (BearerAuthentication,)
     permission_classes = (DeclaredAccess,)
@@ -94,7 +94,7 @@ class ApiViewSet(ViewSet):
     def once(
         self,
         request: Request,
-        act: Callable[[Once | None], Any],
+        act: Callable[[IdempotencyClaim | None], Any],
         present: Callable[[Any], Answer],
     ) -> Response:
         """Carry out `act` and answer with what `present` makes of its result; with an

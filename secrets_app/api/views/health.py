@@ -9,7 +9,7 @@ from secrets_app.api.permissions import Access
 from secrets_app.api.schema import operation
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.services.audit.health import audit_health
-from secrets_app.services.rotation.health import provider_status
+from secrets_app.services.keys.health import provider_status
 
 
 class HealthSerializer(serializers.Serializer):  # type: ignore[type-arg]

@@ -16,14 +16,14 @@ from secrets_app.api.serializers.policies import (
 from secrets_app.api.serializers.queries import query_of
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.policy.decision import Permission
-from secrets_app.services.explain import explain_access
-from secrets_app.services.idempotency import Answer
-from secrets_app.services.policies import (
+from secrets_app.services.access.explain import explain_access
+from secrets_app.services.access.policies import (
     create_policy,
     delete_policy,
     list_policies,
     update_policy,
 )
+from secrets_app.services.transactions.idempotency import Answer
 
 
 class PolicyViewSet(ApiViewSet):

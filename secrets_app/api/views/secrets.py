@@ -34,16 +34,16 @@ from secrets_app.api.serializers.secrets import (
 )
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.models import SecretVersion
-from secrets_app.models.request import Sought
+from secrets_app.models.request_state import Fetch
 from secrets_app.policy.decision import Permission
-from secrets_app.services.access import may
-from secrets_app.services.generate import rotate_secret
-from secrets_app.services.idempotency import Answer
-from secrets_app.services.lifecycle import delete_secret, purge_secret, undelete_secret
-from secrets_app.services.listing import Wanted, list_secrets
-from secrets_app.services.lookup import describe_secret
-from secrets_app.services.reveal import Revealed, reveal_secret
-from secrets_app.services.write import write_secret
+from secrets_app.services.access.authorize import may
+from secrets_app.services.secrets.generate import rotate_secret
+from secrets_app.services.secrets.lifecycle import delete_secret, purge_secret, undelete_secret
+from secrets_app.services.secrets.listing import Wanted, list_secrets
+from secrets_app.services.secrets.lookup import describe_secret
+from secrets_app.services.secrets.reveal import Revealed, reveal_secret
+from secrets_app.services.secrets.write import write_secret
+from secrets_app.services.transactions.idempotency import Answer
 
 NO_STORE = {"Cache-Control": "no-store"}
 _CHANGE_PROBLEMS = (400, 401, 403, 404, 409, 413, 415, 422, 500)
@@ -60,7 +60,7 @@ class SecretViewSet(ApiViewSet):
         "rotate": Permission.ROTATE,
         "undelete": Permission.WRITE,
     }
-    sought = {"retrieve": Sought.CURRENT, "update": Sought.NEXT}
+    fetch = {"retrieve": Fetch.CURRENT, "update": Fetch.NEXT}
 
     @operation(
         summary="List secrets",

@@ -27,11 +27,11 @@ from secrets_app.api.serializers.secrets import (
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.api.views.secrets import etag, show
 from secrets_app.policy.decision import Permission
-from secrets_app.services.idempotency import Answer
-from secrets_app.services.lifecycle import disable_version
-from secrets_app.services.listing import list_versions
-from secrets_app.services.lookup import describe_secret
-from secrets_app.services.reveal import reveal_secret
+from secrets_app.services.secrets.lifecycle import disable_version
+from secrets_app.services.secrets.listing import list_versions
+from secrets_app.services.secrets.lookup import describe_secret
+from secrets_app.services.secrets.reveal import reveal_secret
+from secrets_app.services.transactions.idempotency import Answer
 
 
 class VersionViewSet(ApiViewSet):

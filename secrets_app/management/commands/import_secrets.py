@@ -19,9 +19,9 @@ from secrets_app.management.keys import COULD_NOT_LOOK, FOUND, key_errors
 from secrets_app.management.lookup import person_named, vault_named
 from secrets_app.management.progress import progress
 from secrets_app.policy.path import parse_path
-from secrets_app.services.importing import OnConflict, Plan, import_secrets, plan_import
+from secrets_app.services.secrets.importing import OnConflict, Plan, import_secrets, plan_import
+from secrets_app.sources.candidates import Candidates
 from secrets_app.sources.dotenv_file import read_dotenv
-from secrets_app.sources.haul import Haul
 from secrets_app.sources.json_file import read_json
 
 _FILES = {"dotenv": read_dotenv, "json": read_json}
@@ -69,20 +69,20 @@ class Command(BaseCommand):
         person = person_named(options["person"]) if options["person"] else vault.owner
         if options["type"] not in app_settings.SECRET_TYPES:
             raise CommandError(f"--type is one of {', '.join(app_settings.SECRET_TYPES)}.")
-        haul = _read(options)
+        candidates = _read(options)
         on_conflict = OnConflict(options["on_conflict"])
-        plan = plan_import(vault=vault, paths=haul.items, on_conflict=on_conflict)
-        is_off = plan.conflicts or (haul.refused and not options["skip_invalid"])
+        plan = plan_import(vault=vault, paths=candidates.items, on_conflict=on_conflict)
+        is_off = plan.conflicts or (candidates.refused and not options["skip_invalid"])
         if not is_off and not options["dry_run"]:
             with (
                 key_errors(advice="Nothing was imported."),
-                progress("secrets", total=len(haul.items), quiet=options["json"]) as advance,
+                progress("secrets", total=len(candidates.items), quiet=options["json"]) as advance,
             ):
                 try:
                     plan = import_secrets(
                         vault=vault,
                         principal=person,
-                        values=haul.items,
+                        values=candidates.items,
                         secret_type=options["type"],
                         on_conflict=on_conflict,
                         on_progress=advance,
@@ -90,11 +90,15 @@ class Command(BaseCommand):
                 except (Forbidden, Conflict) as error:
                     message = f"{error.detail} Nothing was imported."
                     raise CommandError(message, returncode=FOUND) from None
-        self._report(plan, haul, is_done=not is_off and not options["dry_run"], options=options)
+        self._report(
+            plan, candidates, is_done=not is_off and not options["dry_run"], options=options
+        )
         if is_off:
             raise CommandError("Nothing was imported.", returncode=FOUND)
 
-    def _report(self, plan: Plan, haul: Haul, *, is_done: bool, options: dict[str, Any]) -> None:
+    def _report(
+        self, plan: Plan, candidates: Candidates, *, is_done: bool, options: dict[str, Any]
+    ) -> None:
         paths = {
             "created": plan.created,
             "updated": plan.updated,
@@ -102,11 +106,11 @@ class Command(BaseCommand):
             "conflicts": plan.conflicts,
         }
         if options["json"]:
-            refused = [{"name": each.name, "why": each.why} for each in haul.refused]
+            refused = [{"name": each.name, "why": each.why} for each in candidates.refused]
             told = {"imported": is_done} | paths | {"invalid": refused}
             self.stdout.write(json.dumps(told))
             return
-        for each in haul.refused:
+        for each in candidates.refused:
             self.stdout.write(f"invalid    {each.name} {each.why}")
         for path in plan.conflicts:
             self.stdout.write(f"conflict   {path} has a secret already")
@@ -116,26 +120,26 @@ class Command(BaseCommand):
                     self.stdout.write("".join(f"{what:<10} {path}\n" for path in some), ending="")
         counts = ", ".join(f"{len(some)} {what}" for what, some in paths.items())
         self.stdout.write(
-            f"{'' if is_done else 'not imported: '}{counts}, {len(haul.refused)} invalid"
+            f"{'' if is_done else 'not imported: '}{counts}, {len(candidates.refused)} invalid"
         )
 
 
-def _read(options: dict[str, Any]) -> Haul:
+def _read(options: dict[str, Any]) -> Candidates:
     try:
         prefix = parse_path(options["prefix"]) if options["prefix"] else ""
-        haul = Haul(prefix=prefix, max_value_bytes=app_settings.MAX_VALUE_BYTES)
+        candidates = Candidates(prefix=prefix, max_value_bytes=app_settings.MAX_VALUE_BYTES)
         if options["kind"] == "hcvault":
-            _read_server(haul, options)
+            _read_server(candidates, options)
         else:
-            _FILES[options["kind"]](_text(options["source"]), haul)
+            _FILES[options["kind"]](_text(options["source"]), candidates)
     except InvalidPath as error:
         raise CommandError(f"--prefix: {error.errors['path'][0]}") from None
     except SourceError as error:
         raise CommandError(error.detail, returncode=COULD_NOT_LOOK) from None
-    return haul
+    return candidates
 
 
-def _read_server(haul: Haul, options: dict[str, Any]) -> None:
+def _read_server(candidates: Candidates, options: dict[str, Any]) -> None:
     try:
         from secrets_app.sources import kv2
     except ImportError:
@@ -149,7 +153,7 @@ def _read_server(haul: Haul, options: dict[str, Any]) -> None:
     mount = options["mount"].strip("/")
     entries = kv2.list_entries(client, mount=mount, under=options["under"])
     with progress("entries", total=len(entries), quiet=options["json"]) as advance:
-        kv2.read_entries(client, entries, haul, mount=mount, on_progress=advance)
+        kv2.read_entries(client, entries, candidates, mount=mount, on_progress=advance)
 
 
 def _token(options: dict[str, Any]) -> str:

@@ -10,8 +10,8 @@ from secrets_app.conf import app_settings
 from secrets_app.errors import CryptoError
 from secrets_app.services.audit.record import OPERATOR, SUCCESS, Resource, record
 from secrets_app.services.audit.seal import unsealed
-from secrets_app.services.audit.writing import writing
-from secrets_app.services.reading import read_each
+from secrets_app.services.audit.write_state import writing
+from secrets_app.sql.damaged_rows import read_each
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from secrets_app.models import AuditEvent, AuditSeal
 from secrets_app.services.audit.content import content_of_pruning, encode
 from secrets_app.services.audit.record import SUCCESS, Actor, Resource, record
 from secrets_app.services.audit.verify import seal_fits
-from secrets_app.services.rotation.audit_keys import opened_audit_keys
+from secrets_app.services.sealing.audit_keys import opened_audit_keys
 
 
 @dataclass(frozen=True, slots=True)

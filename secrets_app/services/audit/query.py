@@ -11,8 +11,8 @@ from django.db.models import Q, QuerySet
 from secrets_app.errors import NotFound
 from secrets_app.models import AuditEvent
 from secrets_app.models.ids import first_uuid7
-from secrets_app.services.access import Caller
-from secrets_app.services.audit.visible import Sight, sight_of
+from secrets_app.services.access.authorize import Caller
+from secrets_app.services.audit.visibility import Visibility, visibility_of
 
 DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET = 100, 1000, 10_000
 # An owner of more vaults than this is served by one walk through all events instead of one for each.
@@ -63,10 +63,10 @@ class Page:
 
 def list_events(*, caller: Caller, wanted: Wanted) -> Page:
     """A page of the events that the caller may see."""
-    return page_of(sight_of(caller), wanted)
+    return page_of(visibility_of(caller), wanted)
 
 
-def page_of(sight: Sight, wanted: Wanted) -> Page:
+def page_of(sight: Visibility, wanted: Wanted) -> Page:
     """A page of what is in sight."""
     # One more than is shown tells whether more follow.
     end = wanted.offset + wanted.limit + 1
@@ -79,13 +79,13 @@ def page_of(sight: Sight, wanted: Wanted) -> Page:
 
 def visible_event(*, caller: Caller, event_id: UUID) -> AuditEvent:
     """One event. Raises NotFound, also for one that the caller may not see."""
-    event = AuditEvent.objects.filter(sight_of(caller).condition(), pk=event_id).first()
+    event = AuditEvent.objects.filter(visibility_of(caller).condition(), pk=event_id).first()
     if event is None:
         raise NotFound("There is no such event.")
     return event
 
 
-def _walks(sight: Sight, events: QuerySet[AuditEvent]) -> list[QuerySet[AuditEvent]]:
+def _walks(sight: Visibility, events: QuerySet[AuditEvent]) -> list[QuerySet[AuditEvent]]:
     if sight.is_auditor:
         return [events]
     if len(sight.vault_ids) > _MOST_WALKS:

@@ -17,9 +17,9 @@ from secrets_app.metrics import denials
 from secrets_app.models import AuditEvent
 from secrets_app.models.ids import uuid7
 from secrets_app.services.audit.content import content_of, encode
-from secrets_app.services.audit.writing import writing
-from secrets_app.services.convoy import store_events
-from secrets_app.services.rotation.audit_keys import current_audit_key
+from secrets_app.services.audit.write_state import writing
+from secrets_app.services.sealing.audit_keys import current_audit_key
+from secrets_app.services.transactions.group_commit import commit_events
 
 # One JSON object a line, for collectors; switched on by AUDIT_LOG.
 logger = logging.getLogger("secrets_app.audit")
@@ -114,7 +114,7 @@ def _write(
 
 def _insert(rows: Sequence[AuditEvent]) -> bool:
     if rows:
-        store_events(rows)
+        commit_events(rows)
     return True
 
 

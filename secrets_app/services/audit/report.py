@@ -4,10 +4,10 @@ from datetime import datetime
 from threading import Lock
 
 from secrets_app.errors import Forbidden, TooManyRequests
-from secrets_app.services.access import Caller
+from secrets_app.services.access.authorize import Caller
 from secrets_app.services.audit.checkpoint import Checkpoint, latest_checkpoint
 from secrets_app.services.audit.verify import Range, Report, count_checkable, verify_audit
-from secrets_app.services.audit.visible import sight_of
+from secrets_app.services.audit.visibility import visibility_of
 
 # A few seconds' work.
 MOST_FOR_ANYBODY = 100_000
@@ -24,7 +24,7 @@ def verify_for(
     Raises Forbidden for a long log and a caller who is no auditor, TooManyRequests while another
     verification runs in this process, ProviderError.
     """
-    if not sight_of(caller).is_auditor and count_checkable() > MOST_FOR_ANYBODY:
+    if not visibility_of(caller).is_auditor and count_checkable() > MOST_FOR_ANYBODY:
         raise Forbidden("The log is long. Verifying it is for auditors.")
     if not _running.acquire(blocking=False):
         raise TooManyRequests(_RETRY_AFTER_S)

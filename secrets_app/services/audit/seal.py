@@ -16,8 +16,8 @@ from secrets_app.services.audit.content import (
     encode,
     seal_hash,
 )
-from secrets_app.services.reading import read_each
-from secrets_app.services.rotation.audit_keys import current_audit_key
+from secrets_app.services.sealing.audit_keys import current_audit_key
+from secrets_app.sql.damaged_rows import read_each
 
 # Few, so that on SQLite no request waits long for the writer's lock.
 EVENTS_IN_A_SEAL = 1000

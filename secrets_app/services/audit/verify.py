@@ -29,8 +29,8 @@ from secrets_app.services.audit.content import (
 )
 from secrets_app.services.audit.record import FAILURE, SUCCESS, Actor, Resource, record
 from secrets_app.services.audit.seal import EVENTS_IN_A_SEAL, unsealed
-from secrets_app.services.reading import read_each
-from secrets_app.services.rotation.audit_keys import opened_audit_keys
+from secrets_app.services.sealing.audit_keys import opened_audit_keys
+from secrets_app.sql.damaged_rows import read_each
 
 _MOST_FINDINGS = 100
 _SEALS_IN_A_PAGE = 200

@@ -13,7 +13,7 @@ from secrets_app.services.audit.content import content_of, encode, seal_hash
 from secrets_app.services.audit.health import seal_lag
 from secrets_app.services.audit.seal import seal_events
 from secrets_app.services.audit.verify import verify_audit
-from secrets_app.services.rotation import audit_keys
+from secrets_app.services.sealing import audit_keys
 from tests.cast import write_events
 
 

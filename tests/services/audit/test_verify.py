@@ -231,7 +231,7 @@ def test_a_log_begun_anew_is_found_by_a_checkpoint(log):
     checkpoint = latest_checkpoint()
     for model in (AuditEvent, AuditSeal, AuditKey):
         model.objects.all().delete()
-    from secrets_app.services.rotation.audit_keys import forget_audit_key
+    from secrets_app.services.sealing.audit_keys import forget_audit_key
 
     forget_audit_key()
     for _ in range(3):

@@ -1,0 +1,188 @@
+"""Signing in: credentials in, token out. Every way leaves the same audit fields."""
+
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+
+from secrets_app.conf import app_settings
+from secrets_app.errors import LockedOut, Unauthenticated
+from secrets_app.models import Agent, ApiKey, Principal
+from secrets_app.services.audit import FAILURE, SUCCESS, Actor, Resource, record
+from secrets_app.services.identity.api_keys import (
+    AGENT_KEY_PREFIX,
+    USER_KEY_PREFIX,
+    digest_api_key,
+    note_use,
+)
+from secrets_app.services.identity.passwords import check_password, note_sign_in
+from secrets_app.services.identity.principals import principal_for_user
+from secrets_app.services.identity.tokens import IssuedToken, issue_token
+
+
+def sign_in_with_password(
+    *, email: str, password: str, actor: Actor, request: HttpRequest
+) -> IssuedToken:
+    """Exchange e-mail and password for a token.
+
+    Raises Unauthenticated, the same for every reason, and LockedOut.
+    """
+    try:
+        user = check_password(username=email, password=password, request=request)
+    except LockedOut:
+        _record_failure("password", "locked_out", _principal_named(email), actor)
+        raise
+    if user is None:
+        _refuse("password", "bad_credentials", _principal_named(email), actor)
+    return _accept(
+        "password",
+        principal_for_user(user),
+        None,
+        actor,
+        note=lambda: note_sign_in(user=user, request=request),
+    )
+
+
+def record_session_sign_in(
+    *,
+    user: AbstractBaseUser | None,
+    email: str,
+    reason: str | None,
+    actor: Actor,
+    method: str = "session",
+) -> None:
+    """Leave the event of a sign-in to pages, such as the admin's.
+
+    `reason`: why it was refused, None for a success, which has a user. `method`: what was asked for.
+    """
+    if user is not None and reason is None:
+        _record_success(method, principal_for_user(user), actor)
+    else:
+        _record_failure(method, reason or "unknown", _principal_named(email), actor)
+
+
+def _principal_named(email: str) -> Principal | None:
+    username_field = get_user_model().USERNAME_FIELD
+    return Principal.objects.filter(**{f"user__{username_field}": email}).first()
+
+
+def sign_in_with_api_key(*, api_key: str, actor: Actor) -> IssuedToken:
+    """Exchange a person's API key for a token. Raises Unauthenticated, the same for every reason."""
+    key = _find_key(api_key, USER_KEY_PREFIX, Principal.Kind.USER)
+    if key is None:
+        _refuse("api_key", "unknown_key", None, actor)
+    _check_key("api_key", key, actor)
+    return _accept("api_key", key.principal, key, actor)
+
+
+def sign_in_with_agent_key(
+    *, api_key: str, agent_id: UUID | None, actor: Actor
+) -> tuple[IssuedToken, Agent]:
+    """Exchange an agent's key for a token, narrowed to the agent's vaults and lifetime.
+
+    With `agent_id` the key must be that agent's. Raises Unauthenticated, the same for every reason.
+    """
+    key = _find_key(api_key, AGENT_KEY_PREFIX, Principal.Kind.AGENT)
+    if key is None:
+        _refuse("agent_key", "unknown_key", None, actor)
+    if agent_id is not None and agent_id != key.principal_id:
+        _refuse("agent_key", "other_agent", key.principal, actor)
+    _check_key("agent_key", key, actor)
+    agent = Agent.objects.get(pk=key.principal_id)
+    token = _accept(
+        "agent_key",
+        key.principal,
+        key,
+        actor,
+        lifetime_s=agent.token_ttl_seconds,
+        vault_ids=agent.vault_ids,
+    )
+    return token, agent
+
+
+def _find_key(api_key: str, prefix: str, kind: str) -> ApiKey | None:
+    if not api_key.startswith(prefix):
+        return None
+    return (
+        ApiKey.objects.select_related("principal__user")
+        .filter(digest=digest_api_key(api_key), principal__kind=kind)
+        .first()
+    )
+
+
+def _check_key(method: str, key: ApiKey, actor: Actor) -> None:
+    if key.revoked_at is not None:
+        _refuse(method, "revoked_key", key.principal, actor)
+    if key.expires_at is not None and key.expires_at <= timezone.now():
+        _refuse(method, "expired_key", key.principal, actor)
+
+
+def _accept(
+    method: str,
+    principal: Principal,
+    key: ApiKey | None,
+    actor: Actor,
+    *,
+    lifetime_s: int | None = None,
+    vault_ids: Sequence[str] = (),
+    note: Callable[[], None] = lambda: None,
+) -> IssuedToken:
+    """`note` is called in the transaction of the event."""
+    if not _is_active(principal):
+        _refuse(method, "inactive", principal, actor)
+    token = issue_token(
+        principal=principal,
+        api_key=key,
+        lifetime_s=app_settings.USER_TOKEN_TTL if lifetime_s is None else lifetime_s,
+        vault_ids=vault_ids,
+    )
+    with transaction.atomic():
+        if key is not None:
+            note_use(key_id=key.pk, last_used_at=key.last_used_at)
+        note()
+        _record_success(method, principal, actor)
+    return token
+
+
+def _refuse(method: str, reason: str, principal: Principal | None, actor: Actor) -> NoReturn:
+    _record_failure(method, reason, principal, actor)
+    raise Unauthenticated(reason)
+
+
+def _record_success(method: str, principal: Principal, actor: Actor) -> None:
+    with transaction.atomic():
+        record(
+            "auth.success",
+            SUCCESS,
+            actor=_as(principal, actor),
+            resource=Resource("principal", principal.id),
+            details={"method": method},
+        )
+
+
+def _record_failure(method: str, reason: str, principal: Principal | None, actor: Actor) -> None:
+    with transaction.atomic():
+        record(
+            "auth.failure",
+            FAILURE,
+            actor=_as(principal, actor),
+            resource=Resource("principal", principal.id if principal else None),
+            details={"method": method, "reason": reason},
+        )
+
+
+def _is_active(principal: Principal) -> bool:
+    expired = principal.expires_at is not None and principal.expires_at <= timezone.now()
+    user_is_active = principal.user is None or principal.user.is_active
+    return principal.is_active and user_is_active and not expired
+
+
+def _as(principal: Principal | None, actor: Actor) -> Actor:
+    if principal is None:
+        return actor
+    return Actor(principal.id, principal.kind, actor.address, actor.request_id)

@@ -1,0 +1,106 @@
+"""The only door to plaintext."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+from django.db.models import F, UUIDField
+from django.utils import timezone
+
+from secrets_app.crypto.plaintext import Plaintext
+from secrets_app.errors import NotFound, OpenError, Unavailable
+from secrets_app.fields import Sealed
+from secrets_app.keys import keyring
+from secrets_app.models import AuditEvent, SecretVersion
+from secrets_app.models.request_state import Fetch
+from secrets_app.services.access.authorize import Caller
+from secrets_app.services.audit import SUCCESS, Event, Resource, record_all, record_with
+from secrets_app.services.secrets.lookup import (
+    NO_SECRET,
+    check_available,
+    find_version,
+    record_description,
+)
+from secrets_app.services.transactions.audited import audited
+from secrets_app.services.transactions.retry import retried
+from secrets_app.sql.change_with_rows import change_with_rows, update_of
+from secrets_app.sql.compiled import Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """`value` is None when the caller has this version already."""
+
+    version: SecretVersion
+    value: Plaintext | None
+
+
+@retried
+def reveal_secret(
+    *,
+    caller: Caller,
+    vault_id: UUID,
+    path: str,
+    number: int | None = None,
+    is_known: Callable[[int], bool] = lambda _: False,
+) -> Revealed:
+    """Open a version at a path, the latest for None; the caller is authorised already.
+
+    The access is spent and the event recorded in one statement, committed before the value is
+    returned. When the value does not open, or `is_known` says that the caller has this version
+    already, nothing is spent.
+
+    Raises NotFound, Unavailable, EnvelopeError, OpenError, ProviderError.
+    """
+    with audited("secret.read", caller=caller, vault_id=vault_id, path=path):
+        version = _find(caller, vault_id, path, number)
+        check_available(version, now=timezone.now())
+        if is_known(version.number):
+            record_description(caller, version)
+            return Revealed(version, None)
+        value = open_version(version)
+        event = Event(
+            "secret.read",
+            SUCCESS,
+            Resource("secret", version.secret_id, vault_id),
+            {"path": path, "version": version.number},
+        )
+        if version.max_access_count is None:
+            record_all([event], actor=caller.actor)
+        elif not record_with(partial(_spend_access, version), event, actor=caller.actor):
+            raise Unavailable("used_up")
+        return Revealed(version, value)
+
+
+def _find(caller: Caller, vault_id: UUID, path: str, number: int | None) -> SecretVersion:
+    place = caller.place(vault_id, path)
+    if number is not None or place is None or place.fetch is not Fetch.CURRENT:
+        return find_version(vault_id=vault_id, path=path, number=number)
+    if place.version is None:
+        raise NotFound(NO_SECRET)
+    return place.version
+
+
+def open_version(version: SecretVersion) -> Plaintext:
+    """Open what is sealed in a row. Raises EnvelopeError, OpenError, ProviderError."""
+    sealed = version.value
+    if not isinstance(sealed, Sealed):
+        raise OpenError
+    return keyring().open(sealed.envelope, version.encryption_context())
+
+
+# Checks and counts in one statement, so that no two readers get the same last access.
+_SPEND = update_of(
+    lambda: SecretVersion.objects.filter(
+        pk=Slot("version", UUIDField()),
+        disabled_at__isnull=True,
+        destroyed_at__isnull=True,
+        access_count__lt=F("max_access_count"),
+    ),
+    access_count=F("access_count") + 1,
+)
+
+
+def _spend_access(version: SecretVersion, events: Sequence[AuditEvent]) -> bool:
+    return change_with_rows(_SPEND, {"version": version.pk}, events)()

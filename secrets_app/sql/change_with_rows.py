@@ -1,0 +1,178 @@
+"""A change and the rows that come with it, stored together or not at all.
+
+On PostgreSQL that is one statement, and so one round trip; elsewhere a short transaction. The SQL is put
+together once for each kind of change.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import lru_cache, partial
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import sql
+
+from secrets_app.sql.compiled import cursor_of, fill, this_database
+
+# Stores what was worked out beforehand, in any thread; returns whether it did.
+Act = Callable[[], bool]
+
+
+class Change:
+    """A statement that finds its row as it was last seen, or changes nothing. Made once, run often."""
+
+    def __init__(self, make: Callable[[Any], tuple[str, Sequence[Any]]]) -> None:
+        self._make = make
+        self._made: dict[str, tuple[str, Sequence[Any]]] = {}
+
+    def statement(self, database: Any) -> tuple[str, Sequence[Any]]:
+        """SQL and parameters, with slots among them."""
+        made = self._made.get(database.vendor)
+        if made is None:
+            made = self._made[database.vendor] = self._make(database)
+        return made
+
+
+def update_of(rows: Callable[[], "models.QuerySet[Any]"], **assignments: Any) -> Change:
+    """An UPDATE of what a queryset with slots finds; the assignments may be slots and expressions."""
+
+    def make(database: Any) -> tuple[str, Sequence[Any]]:
+        query: Any = rows().query.chain(sql.UpdateQuery)
+        query.add_update_values(assignments)
+        with transaction.atomic():  # where Django compiles `select_for_update`
+            text, parameters = query.get_compiler(connection=database).as_sql()
+        return text, tuple(parameters)
+
+    return Change(make)
+
+
+def insert_with_rows(row: models.Model, others: Sequence[models.Model]) -> Act:
+    """To insert `row`, unless there is one like it already, and then `others`."""
+    database = this_database()
+    columns, marks = _columns_and_marks(type(row))
+    # S608: names of our own tables and columns, quoted.
+    text = f"INSERT INTO {columns} VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+    return _act(database, text, _values(row, database), others)
+
+
+def change_with_rows(change: Change, values: dict[str, Any], others: Sequence[models.Model]) -> Act:
+    """To carry out a change and insert `others`, if it finds its row."""
+    database = this_database()
+    text, parameters = change.statement(database)
+    return _act(database, text, fill(parameters, values, database), others)
+
+
+def insert_rows(rows: Sequence[models.Model]) -> None:
+    """Insert rows of one model with one statement."""
+    database = this_database()
+    columns, marks = _columns_and_marks(type(rows[0]))
+    values: list[Any]
+    if len(rows) > 1 and database.vendor == "postgresql":
+        # One parameter for all of them: the statement is always the same, and stays prepared.
+        table, _, names = columns.partition(" ")
+        records = f"json_populate_recordset(NULL::{table}, %s::json)"
+        source = f"SELECT {names[1:-1]} FROM {records}"  # noqa: S608
+        values = [_to_json([_as_object(row) for row in rows])]
+    else:
+        source = "VALUES " + ", ".join([f"({marks})"] * len(rows))
+        values = [value for row in rows for value in _values(row, database)]
+    cursor_of(database).execute(f"INSERT INTO {columns} {source}", values)
+    for row in rows:
+        row._state.adding, row._state.db = False, database.alias
+
+
+def _as_object(row: models.Model) -> dict[str, Any]:
+    return {
+        str(field.column): field.get_prep_value(field.pre_save(row, add=True))
+        for field in row._meta.concrete_fields
+    }
+
+
+def _as_text(value: Any) -> str:
+    """What JSON has no form for, as PostgreSQL reads it."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (bytes, memoryview)):
+        return "\\x" + value.hex()
+    return str(value)
+
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_as_text).encode
+
+
+def _act(database: Any, text: str, parameters: list[Any], others: Sequence[models.Model]) -> Act:
+    """All is worked out here; what is left is for the database, on the connection of whoever does it."""
+    if database.vendor == "postgresql":
+        for other in others:
+            parameters += _values(other, database)
+        statement = _with_change(text, tuple(type(other) for other in others))
+        return partial(_change, statement, parameters)
+    return partial(_change_and_store, text, parameters, others)
+
+
+def _change(text: str, parameters: list[Any]) -> bool:
+    cursor = cursor_of(this_database())
+    cursor.execute(text, parameters)
+    return bool(cursor.rowcount)
+
+
+def _change_and_store(text: str, parameters: list[Any], others: Sequence[models.Model]) -> bool:
+    with transaction.atomic():
+        if not _change(text, parameters):
+            return False
+        for other in others:
+            insert_rows([other])
+    return True
+
+
+@lru_cache(maxsize=64)
+def _with_change(text: str, others: tuple[type[models.Model], ...]) -> str:
+    """The change as a common table expression that each INSERT selects from."""
+    inserts = []
+    for model in others:
+        columns, marks = _columns_and_marks(model)
+        inserts.append(f"INSERT INTO {columns} SELECT {marks} FROM change")  # noqa: S608
+    ctes = [f"change AS ({text} RETURNING 1)"]
+    ctes += [f"insert{number} AS ({insert})" for number, insert in enumerate(inserts[:-1])]
+    return f"WITH {', '.join(ctes)} {inserts[-1]}"
+
+
+@lru_cache(maxsize=64)
+def _columns_and_marks(model: type[models.Model]) -> tuple[str, str]:
+    quote = this_database().ops.quote_name
+    fields = model._meta.concrete_fields
+    columns = ", ".join(quote(field.column) for field in fields)
+    return f"{quote(model._meta.db_table)} ({columns})", ", ".join(["%s"] * len(fields))
+
+
+def _values(row: models.Model, database: Any) -> list[Any]:
+    return [
+        getattr(row, field.attname)
+        if is_plain
+        else field.get_db_prep_save(field.pre_save(row, add=True), database)
+        for field, is_plain in _fields(type(row), database.vendor)
+    ]
+
+
+# What PostgreSQL's driver takes as it is.
+_PLAIN = {
+    models.CharField,
+    models.DateTimeField,
+    models.PositiveBigIntegerField,
+    models.PositiveIntegerField,
+    models.UUIDField,
+}
+
+
+@lru_cache(maxsize=64)
+def _fields(model: type[models.Model], vendor: str) -> list[tuple[Any, bool]]:
+    """Each field, and whether its value goes to the driver as it stands in the object."""
+    return [
+        (field, vendor == "postgresql" and type(_aim(field)) in _PLAIN)
+        for field in model._meta.concrete_fields
+    ]
+
+
+def _aim(field: Any) -> Any:
+    return _aim(field.target_field) if isinstance(field, models.ForeignKey) else field

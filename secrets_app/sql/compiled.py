@@ -1,0 +1,162 @@
+"""Queries that are put together once and then only run: Django's compiler costs more than the database.
+
+Several querysets that each find one row at most become one statement, so that they cost one round trip
+and see one state of the database.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.models.query import ModelIterable
+
+Decoder = Callable[[Sequence[Any], Any], Any]
+
+
+class Slot(models.Expression):
+    """Stands for a value in a queryset that is given each time it is run."""
+
+    def __init__(self, name: str, output_field: "models.Field[Any, Any]") -> None:
+        super().__init__(output_field=output_field)
+        self.name = name
+
+    def as_sql(self, *_: Any, **__: Any) -> Any:
+        return "%s", (self,)
+
+    def fill(self, values: dict[str, Any], to: Any) -> Any:
+        """The value as the driver of the connection `to` takes it."""
+        return self.output_field.get_db_prep_value(values[self.name], to)
+
+
+class _Compiled(NamedTuple):
+    sql: str
+    parameters: tuple[Any, ...]
+    parts: tuple[tuple[slice, Decoder], ...]
+
+
+class CompiledQuery:
+    """`querysets` makes the querysets, with a `Slot` for each value that differs from run to run.
+
+    The first finds the row without which the others do not matter.
+    """
+
+    def __init__(self, querysets: Callable[[], "Sequence[models.QuerySet[Any, Any]]"]) -> None:
+        self._querysets = querysets
+        self._compiled: dict[str, _Compiled] = {}
+
+    def first(self, **values: Any) -> tuple[Any, ...] | None:
+        """What each queryset finds: an object, a dictionary for `values()`, or None.
+
+        None at all where the first finds nothing.
+        """
+        database = this_database()
+        compiled = self._compiled.get(database.vendor) or self._compile(database)
+        cursor = cursor_of(database)
+        cursor.execute(compiled.sql, fill(compiled.parameters, values, database))
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        return tuple([decode(row[part], database) for part, decode in compiled.parts])
+
+    def all(self, **values: Any) -> list[Any]:
+        """Everything that the first queryset finds, in no order."""
+        database = this_database()
+        compiled = self._compiled.get(database.vendor) or self._compile(database)
+        part, decode = compiled.parts[0]
+        cursor = cursor_of(database)
+        cursor.execute(compiled.sql, fill(compiled.parameters, values, database))
+        return [decode(row[part], database) for row in cursor.fetchall()]
+
+    def _compile(self, database: Any) -> _Compiled:
+        """Each queryset is a table of the statement, followed by a column that tells whether its row is
+        there."""
+        tables: list[str] = []
+        parameters: list[Any] = []
+        parts: list[tuple[slice, Decoder]] = []
+        begin = 0
+        for number, queryset in enumerate(self._querysets()):
+            compiler = queryset.query.get_compiler(connection=database)
+            sql, its_parameters = compiler.as_sql()
+            parameters += its_parameters
+            # S608: made of compiled querysets.
+            is_there = f"(SELECT 1 AS found, sub{number}.* FROM ({sql}) sub{number}) q{number}"  # noqa: S608
+            tables.append(is_there if not tables else f"LEFT JOIN {is_there} ON TRUE")
+            end = begin + 1 + len(compiler.select)
+            parts.append((slice(begin, end), _decoder(queryset, compiler)))
+            begin = end
+        columns = ", ".join(f"q{number}.*" for number in range(len(tables)))
+        compiled = _Compiled(
+            f"SELECT {columns} FROM {' '.join(tables)}",  # noqa: S608
+            tuple(parameters),
+            tuple(parts),
+        )
+        self._compiled[database.vendor] = compiled
+        return compiled
+
+
+def this_database() -> Any:
+    """The thread's connection itself: `django.db.connection` looks it up each time it is asked a thing."""
+    return connections[DEFAULT_DB_ALIAS]
+
+
+def cursor_of(database: Any) -> Any:
+    """One for a statement whose rows are fetched at once; kept where the backend keeps one."""
+    kept_cursor = getattr(database, "kept_cursor", None)
+    return database.cursor() if kept_cursor is None else kept_cursor()
+
+
+def fill(parameters: Sequence[Any], values: dict[str, Any], database: Any) -> list[Any]:
+    """Parameters of a compiled statement with the slots filled."""
+    return [each.fill(values, database) if isinstance(each, Slot) else each for each in parameters]
+
+
+def _decoder(queryset: "models.QuerySet[Any, Any]", compiler: Any) -> Decoder:
+    converters = [
+        (index, function, expression)
+        for index, (functions, expression) in compiler.get_converters(
+            [column for column, *_ in compiler.select]
+        ).items()
+        for function in functions
+    ]
+    build = (
+        _object_builder(compiler.klass_info, compiler.select)
+        if queryset._iterable_class is ModelIterable
+        else _dictionary_builder(queryset.query)
+    )
+
+    def decode(found: Sequence[Any], database: Any) -> Any:
+        if found[0] is None:
+            return None
+        row = list(found[1:])
+        for index, function, expression in converters:
+            row[index] = function(row[index], expression, database)
+        return build(row)
+
+    return decode
+
+
+def _object_builder(info: Any, select: Any) -> Callable[[Sequence[Any]], models.Model | None]:
+    """An object, with all that `select_related` asks for; None where an outer join found none."""
+    columns = info["select_fields"]
+    names = [select[index][0].target.attname for index in columns]
+    first, last = columns[0], columns[-1] + 1
+    key = columns[names.index(info["model"]._meta.pk.attname)]
+    related = [
+        (each["local_setter"], _object_builder(each, select))
+        for each in info.get("related_klass_infos", ())
+    ]
+
+    def build(row: Sequence[Any]) -> models.Model | None:
+        if row[key] is None:
+            return None
+        found: models.Model = info["model"].from_db(DEFAULT_DB_ALIAS, names, row[first:last])
+        for attach, build_other in related:
+            attach(found, build_other(row))
+        return found
+
+    return build
+
+
+def _dictionary_builder(query: Any) -> Callable[[Sequence[Any]], dict[str, Any]]:
+    names = list(query.selected)
+    return lambda row: dict(zip(names, row, strict=True))
