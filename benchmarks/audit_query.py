@@ -97,8 +97,7 @@ def questions(start: int, size: int) -> dict[str, Callable[[], Any]]:
     from datetime import UTC, datetime
     from hashlib import md5
 
-    from secrets_app.services.audit import query
-    from secrets_app.services.audit.query import Wanted
+    from secrets_app.services.audit import EventQuery, query
     from secrets_app.services.audit.visibility import Visibility
 
     def uuid(name: str) -> UUID:
@@ -111,7 +110,7 @@ def questions(start: int, size: int) -> dict[str, Callable[[], Any]]:
 
     def ask(sight: Visibility, **wanted: Any) -> Callable[[], Any]:
         def run() -> None:
-            page = query.page_of(sight, Wanted(**wanted))
+            page = query.page_of(sight, EventQuery(**wanted))
             assert page.events, "the question has an answer"
 
         return run

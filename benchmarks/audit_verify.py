@@ -60,8 +60,8 @@ def write(target: int) -> float:
     from uuid import uuid4
 
     from secrets_app.models import AuditEvent
-    from secrets_app.services.audit import SUCCESS, Actor, Event, Resource, record_all
-    from secrets_app.services.audit.seal import seal_events
+    from secrets_app.services.audit import SUCCESS, Event, Resource, record_all, seal_events
+    from secrets_app.services.caller import Actor
 
     began = time.monotonic()
     vault, actor = uuid4(), Actor(uuid4(), "user", "192.0.2.7", uuid4())

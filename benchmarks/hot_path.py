@@ -184,9 +184,9 @@ def show_parts(application: Any, demo: dict[str, Any], each: int) -> None:
 
     from secrets_app.api.serializers.secrets import RevealedSecretSerializer
     from secrets_app.models.request_state import Fetch
-    from secrets_app.services.access.authorize import Actor, identify
     from secrets_app.services.audit import SUCCESS, Event, Resource, record_all
-    from secrets_app.services.identity.tokens import read_token
+    from secrets_app.services.caller import Actor
+    from secrets_app.services.identity import identify, read_token
     from secrets_app.services.secrets.reveal import Revealed, open_version
 
     token, vault, path = sign_in(application, demo["key"]), UUID(demo["vault"]), "api-keys/openai"
@@ -202,7 +202,7 @@ def show_parts(application: Any, demo: dict[str, Any], each: int) -> None:
         )
 
     caller = identified()
-    version = caller.place(vault, path).version
+    version = caller.path_state(vault, path).version
     revealed = Revealed(version, open_version(version))
     resource = Resource("secret", version.secret_id, vault)
     event = Event("secret.read", SUCCESS, resource, {"path": path, "version": version.number})

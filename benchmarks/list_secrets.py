@@ -99,11 +99,11 @@ def report(who, vault, size, label, prefix):
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    from secrets_app.services.access.authorize import identify
-    from secrets_app.services.secrets.listing import Wanted, list_secrets
+    from secrets_app.services.identity import identify
+    from secrets_app.services.secrets import ListQuery, list_secrets
 
     took = []
-    wanted = Wanted(prefix=prefix, limit=LIMIT)
+    wanted = ListQuery(prefix=prefix, limit=LIMIT)
     bearer = who.token
     for _ in range(ROUNDS):
         started = time.perf_counter()

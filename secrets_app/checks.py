@@ -14,7 +14,7 @@ from secrets_app.conf import AppSettings, app_settings, setting
 from secrets_app.crypto.keyring import Keyring
 from secrets_app.errors import ConfigurationError, OpenError, ProviderError, UnknownRootKey
 from secrets_app.keys import keyring
-from secrets_app.services.identity.signing_keys import key_set
+from secrets_app.services.identity import key_set
 
 TAG = "secrets_app"
 

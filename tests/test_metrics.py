@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from secrets_app.errors import ProviderUnavailable
 from secrets_app.keys import keyring
 from secrets_app.models import SecretVersion
-from secrets_app.services.operations.secret_states import count_states
+from secrets_app.services.operations.secret_states import count_secrets_by_state
 from tests.cast import Api, allow, body, secret_url, write_events
 
 TOKEN = "scrape-" + "me"
@@ -99,7 +99,7 @@ def test_it_answers_without_a_database(db, on, monkeypatch):
         raise OperationalError
 
     monkeypatch.setattr("vaultsite.metrics.seal_lag", away)
-    monkeypatch.setattr("vaultsite.metrics.count_states", away)
+    monkeypatch.setattr("vaultsite.metrics.count_secrets_by_state", away)
     answer = get()
     assert answer.status_code == 200
     assert b"vaultsite_audit_write_failures_total" in answer.content
@@ -234,10 +234,10 @@ def test_counting_secrets_is_given_up_when_it_takes_too_long(on):
             cursor.execute("BEGIN")
             cursor.execute("LOCK TABLE secrets_app_secretversion IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(DatabaseError):
-            count_states(within_ms=100)
+            count_secrets_by_state(within_ms=100)
     finally:
         other.close()
-    assert count_states(within_ms=5000)["available"] == 0
+    assert count_secrets_by_state(within_ms=5000)["available"] == 0
 
 
 def test_secrets_are_not_counted_at_every_scrape(alice, vault, on, django_assert_num_queries):

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from secrets_app.models import ApiKey, Principal, Vault
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.identity.api_keys import create_api_key, digest_api_key
-from secrets_app.services.identity.principals import principal_for_user
-from secrets_app.services.identity.tokens import issue_token
-from secrets_app.services.secrets.vaults import create_vault
+from secrets_app.services.identity import (
+    create_api_key,
+    digest_api_key,
+    issue_token,
+    principal_for_user,
+)
+from secrets_app.services.secrets import create_vault
 from vaultsite.accounts.models import User
 from vaultsite.home import write_private
 

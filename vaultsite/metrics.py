@@ -17,9 +17,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from secrets_app.services.access.addresses import client_address
-from secrets_app.services.audit.health import seal_lag
-from secrets_app.services.operations.secret_states import count_states
+from secrets_app.services.access import client_address
+from secrets_app.services.audit import seal_lag
+from secrets_app.services.operations import count_secrets_by_state
 
 _COUNTING_MS = 5_000
 _COUNTED_EVERY_S = 15.0
@@ -71,7 +71,7 @@ class SecretStates(Collector):
     def _count(self) -> None:
         started = time.monotonic()
         try:
-            self._counts = count_states(within_ms=_COUNTING_MS)
+            self._counts = count_secrets_by_state(within_ms=_COUNTING_MS)
         except DatabaseError:
             self._counts = {}
         ended = time.monotonic()

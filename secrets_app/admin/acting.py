@@ -13,9 +13,9 @@ from django.template.response import TemplateResponse
 
 from secrets_app.admin.read_only import ReadOnlyAdmin
 from secrets_app.errors import SecretsAppError
-from secrets_app.services.access.addresses import client_address
-from secrets_app.services.audit import Actor
-from secrets_app.services.identity.principals import principal_for_user
+from secrets_app.services.access import client_address
+from secrets_app.services.caller import Actor
+from secrets_app.services.identity import principal_for_user
 
 # More at once would take longer than anybody waits.
 _MOST_ROWS = 100

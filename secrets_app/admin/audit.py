@@ -18,7 +18,7 @@ from secrets_app.admin.calendar import RisingCalendar, midnight
 from secrets_app.admin.filters import ByRow, by_row
 from secrets_app.admin.read_only import ReadOnlyAdmin
 from secrets_app.models import AuditEvent, AuditKey, AuditSeal, Principal, Secret, Vault
-from secrets_app.services.audit.find import find_events, name_of, named
+from secrets_app.services.audit import find_events, name_of, named
 from secrets_app.services.operations.overview.activity import (
     FAILED_SIGN_INS,
     READS,

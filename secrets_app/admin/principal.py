@@ -10,10 +10,8 @@ from secrets_app.admin.acting import confirm_and_act
 from secrets_app.admin.filters import Age, ByPrincipal, Expiry, Marks, by_row
 from secrets_app.admin.read_only import ReadOnlyAdmin, related
 from secrets_app.models import Agent, ApiKey, Principal, RevokedToken
-from secrets_app.services.audit import Actor
-from secrets_app.services.identity.agents import deactivate_agent
-from secrets_app.services.identity.api_keys import revoke_api_key
-from secrets_app.services.identity.principals import end_tokens
+from secrets_app.services.caller import Actor
+from secrets_app.services.identity import deactivate_agent, end_tokens, revoke_api_key
 
 
 @admin.register(Principal)

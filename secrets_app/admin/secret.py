@@ -22,9 +22,9 @@ from secrets_app.admin.filters import (
 )
 from secrets_app.admin.read_only import ReadOnlyAdmin, related
 from secrets_app.models import Secret, SecretVersion, VaultKey
-from secrets_app.services.audit import Actor
+from secrets_app.services.caller import Actor
 from secrets_app.services.operations.overview.inventory import current_version_of_secret
-from secrets_app.services.secrets.lifecycle import disable_any_version
+from secrets_app.services.secrets import disable_any_version
 
 
 @admin.register(Secret)

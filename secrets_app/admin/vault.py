@@ -12,8 +12,8 @@ from secrets_app.admin.filters import Age, Marks, VaultFilter, by_row
 from secrets_app.admin.read_only import ReadOnlyAdmin, related
 from secrets_app.errors import Conflict
 from secrets_app.models import Principal, Vault, VaultKey
-from secrets_app.services.audit import Actor
-from secrets_app.services.keys.rotate_kek import rotate_vault
+from secrets_app.services.caller import Actor
+from secrets_app.services.keys import rotate_vault
 
 # As many as are done in about the time that a person waits.
 _VAULTS_AT_ONCE = 5

@@ -12,9 +12,9 @@ from rest_framework.request import Request
 from secrets_app.errors import InvalidInput, Unauthenticated
 from secrets_app.models.request_state import Fetch
 from secrets_app.policy.path import parse_path
-from secrets_app.services.access.addresses import client_address
-from secrets_app.services.access.authorize import Caller, identify
-from secrets_app.services.audit import Actor
+from secrets_app.services.access import client_address
+from secrets_app.services.caller import Actor, Caller
+from secrets_app.services.identity import identify
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
 _MAX_NUMBER = 2**31 - 1

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from rest_framework.request import Request
 
 from secrets_app.errors import InvalidInput
-from secrets_app.services.secrets.preconditions import Precondition
+from secrets_app.services.secrets import Precondition
 
 _TAG = re.compile(r'\s*(W/)?"([!#-~\x80-\xff]*)"\s*')
 _MAX_KEY_CHARS = 255

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from secrets_app import metrics
-from secrets_app.services.access.authorize import Caller
+from secrets_app.services.caller import Caller
 from secrets_app.tracing import is_tracing, span, trace_query
 
 logger = logging.getLogger("secrets_app.access")

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from secrets_app.errors import Forbidden
 from secrets_app.policy.decision import Permission
-from secrets_app.services.access.authorize import (
+from secrets_app.services.access import (
     authorize,
     authorize_member,
     require_owner,

@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError
 
 from secrets_app.models import Principal, Vault
-from secrets_app.services.identity.principals import principal_for_user
+from secrets_app.services.identity import principal_for_user
 
 
 def person_named(username: str) -> Principal:

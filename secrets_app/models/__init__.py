@@ -4,11 +4,10 @@ from secrets_app.models.policy import Policy
 from secrets_app.models.principal import Agent, ApiKey, Principal, RevokedToken
 from secrets_app.models.secret import Secret, SecretVersion
 from secrets_app.models.vault import Vault, VaultKey
-from secrets_app.sql.any_of import AnyOf
+from secrets_app.sql import any_of  # noqa: F401  (registers the lookup `path__any_of`)
 
 __all__ = [
     "Agent",
-    "AnyOf",
     "ApiKey",
     "AuditEvent",
     "AuditKey",

@@ -105,12 +105,12 @@ def _find(queries: dict[Fetch, CompiledQuery], fetch: Fetch, **values: Any) -> F
     found = queries[fetch].first(**values)
     if found is None:
         return None
-    place = None
+    state = None
     if fetch is Fetch.CURRENT:
-        place = PathState(values["path"], fetch, version=found[1])
+        state = PathState(values["path"], fetch, version=found[1])
     elif fetch is Fetch.NEXT:
-        place = PathState(values["path"], fetch, secret=found[1], vault_key=found[2])
-    return found[0], place
+        state = PathState(values["path"], fetch, secret=found[1], vault_key=found[2])
+    return found[0], state
 
 
 def _principal(who: Q, key_condition: Q, revoked: Any) -> QuerySet[Principal, Any]:

@@ -35,11 +35,11 @@ class _JSONList(Aggregate):
 
 
 @ForeignKey.register_lookup
-class _AnyOf(RelatedIn):
+class _InSubquery(RelatedIn):
     """`IN`, said so that PostgreSQL uses an index for this side of an OR too. Otherwise it looks at all
     policies of the vault."""
 
-    lookup_name = "any_of"
+    lookup_name = "in_subquery"
 
     def get_rhs_op(self, connection: Any, rhs: str) -> str:
         if connection.vendor == "postgresql":
@@ -51,7 +51,7 @@ def rules_in(vault_id: Any) -> Subquery:
     """For a queryset of principals: their policies in a vault, their groups' included, as JSON."""
     concerned = Q(principal_id=OuterRef("pk"))
     if users_have_groups():
-        concerned |= Q(group__any_of=_groups_of(OuterRef(OuterRef("user_id"))))
+        concerned |= Q(group__in_subquery=_groups_of(OuterRef(OuterRef("user_id"))))
     rules = (
         Policy.objects.filter(concerned, Q(vault_id=vault_id))
         .order_by()

@@ -26,7 +26,7 @@ class ListSlot(Slot):
 
 @models.Field.register_lookup
 class AnyOf(Lookup):
-    lookup_name = "one_of"
+    lookup_name = "any_of"
     prepare_rhs = False
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:

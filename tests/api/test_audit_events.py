@@ -199,14 +199,14 @@ def test_looking_leaves_no_event_so_that_pages_stay_where_they_are(alice, busy):
 )
 def test_every_list_is_a_walk_down_an_index(condition):
     """On both databases no plan sorts, or reads the table from end to end."""
-    from secrets_app.services.audit.query import Wanted
+    from secrets_app.services.audit.query import EventQuery
 
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             # Of an empty table anything is cheap; what cannot be avoided is still used.
             cursor.execute("SET LOCAL enable_seqscan = off")
             cursor.execute("SET LOCAL enable_sort = off")
-    shown = Wanted(**condition).filtered()[:10].explain().lower()
+    shown = EventQuery(**condition).filtered()[:10].explain().lower()
     assert "index" in shown
     assert "temp b-tree" not in shown
     assert "sort" not in shown

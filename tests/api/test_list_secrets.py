@@ -200,8 +200,8 @@ def test_filters_narrow_the_list(alice, vault):
 
 def test_a_page_reads_a_bounded_number_of_rows(alice, bob, vault, monkeypatch):
     """Three thousand secrets, of which Bob may read the last: no page looks at many rows."""
-    from secrets_app.services.access.authorize import identify
-    from secrets_app.services.secrets.listing import Wanted, list_secrets
+    from secrets_app.services.identity.identification import identify
+    from secrets_app.services.secrets.listing import ListQuery, list_secrets
 
     alice.api.put(secret_url(vault, "z/last"), body())
     template = Secret.objects.get()
@@ -227,11 +227,11 @@ def test_a_page_reads_a_bounded_number_of_rows(alice, bob, vault, monkeypatch):
         return list_secrets(caller=caller, vault_id=vault.id, wanted=wanted)
 
     allow(bob, vault, "z/**", "read")
-    page = look(Wanted(limit=10))
+    page = look(ListQuery(limit=10))
     assert ([v.secret.path for v in page.versions], page.looked_at) == (["z/last"], 1)
     monkeypatch.setattr("secrets_app.services.secrets.listing._MOST_ROWS", 400)
     allow(bob, vault, "**/last", "read")
-    page = look(Wanted(limit=99))
+    page = look(ListQuery(limit=99))
     assert page.versions == []
     assert page.looked_at == 400
     assert page.after is not None

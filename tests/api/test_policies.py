@@ -242,7 +242,7 @@ def test_an_unknown_group_is_400(alice, vault):
 
 
 def test_groups_come_with_the_same_single_query(alice, bob, vault, team, django_assert_num_queries):
-    from secrets_app.services.access.authorize import identify
+    from secrets_app.services.identity.identification import identify
 
     alice.api.post(url(vault), for_group())
     allow(bob, vault, "a", "read")

@@ -81,7 +81,7 @@ def test_whatever_the_database_cannot_do_now_is_a_500_to_come_back_after(
 
     message = "s3cr3t"
     token = alice.token
-    monkeypatch.setattr("secrets_app.services.access.authorize.find_by_token", fail)
+    monkeypatch.setattr("secrets_app.services.identity.identification.find_by_token", fail)
     response = Api(token).get(f"/v1/vaults/{vault.id}")
     assert (response.status_code, response["Retry-After"]) == (500, "5")
     assert message not in response.content.decode() + caplog.text

@@ -6,7 +6,8 @@ from django.test.utils import CaptureQueriesContext
 
 from secrets_app.errors import Forbidden, NotFound
 from secrets_app.policy.decision import Permission, Reason
-from secrets_app.services.access.authorize import authorize, identify
+from secrets_app.services.access.authorization import authorize
+from secrets_app.services.identity.identification import identify
 from tests.cast import allow, body, deny, secret_url
 
 

@@ -9,7 +9,8 @@ from django.db import DatabaseError, connection, connections, transaction
 
 from secrets_app.models import AuditEvent, Secret, SecretVersion
 from secrets_app.services.audit import verify
-from secrets_app.services.audit.record import SUCCESS, Actor, Event, Resource, record_all
+from secrets_app.services.audit.record import SUCCESS, Event, Resource, record_all
+from secrets_app.services.caller import Actor
 from secrets_app.services.sealing.audit_keys import prepare_audit_key
 from secrets_app.services.transactions import group_commit as convoy
 from tests.cast import Api, body, secret_url

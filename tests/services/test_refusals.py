@@ -12,16 +12,17 @@ from secrets_app.errors import Forbidden, NotFound, Unauthenticated
 from secrets_app.models import Agent, ApiKey, AuditEvent, Principal
 from secrets_app.models.request_state import Fetch, PathState
 from secrets_app.policy.decision import Permission
-from secrets_app.services.access.authorize import (
+from secrets_app.services.access.authorization import (
     authorize,
     authorize_member,
-    identify,
     may,
     require_owner,
     vault_of,
 )
-from secrets_app.services.audit import OPERATOR, Actor
+from secrets_app.services.audit import OPERATOR
+from secrets_app.services.caller import Actor
 from secrets_app.services.identity.api_keys import revoke_api_key
+from secrets_app.services.identity.identification import identify
 from secrets_app.services.identity.tokens import issue_token, read_token, revoke_token
 from tests import cast
 from tests.cast import allow, body, secret_url
@@ -210,19 +211,19 @@ def test_what_is_sought_comes_with_either_credential(alice, vault, credential):
         fetch=Fetch.CURRENT,
     )
     assert caller.vault.is_owner
-    place = caller.place(vault.id, "a/b")
-    assert isinstance(place, PathState)
-    assert place.version.secret.path == "a/b"
+    state = caller.path_state(vault.id, "a/b")
+    assert isinstance(state, PathState)
+    assert state.version.secret.path == "a/b"
     # Whatever else is asked for did not come along.
-    assert caller.place(vault.id, "a/c") is None
-    assert caller.place(uuid4(), "a/b") is None
+    assert caller.path_state(vault.id, "a/c") is None
+    assert caller.path_state(uuid4(), "a/b") is None
 
 
 def test_nothing_comes_along_where_nothing_is_sought(alice, vault):
-    assert caller_of(alice, vault).place(vault.id, "a/b") is None
+    assert caller_of(alice, vault).path_state(vault.id, "a/b") is None
     nowhere = identify(bearer=alice.token, vault_id=uuid4(), address=None, request_id=uuid4())
     assert nowhere.vault is None
-    assert nowhere.place(vault.id, "a/b") is None
+    assert nowhere.path_state(vault.id, "a/b") is None
 
 
 def test_a_denial_says_what_was_asked_for_and_which_policies_denied(bob, vault):

@@ -12,8 +12,8 @@ from secrets_app.keys import keyring
 from secrets_app.models import AuditEvent, SecretVersion, Vault, VaultKey
 from secrets_app.services.audit import OPERATOR
 from secrets_app.services.keys import batches
-from secrets_app.services.keys import rotate_kek as kek
-from secrets_app.services.keys.rotate_kek import plan_rotation, rotate_vault
+from secrets_app.services.keys import kek_rotation as kek
+from secrets_app.services.keys.kek_rotation import plan_rotation, rotate_vault
 from tests.cast import body, secret_url, vault_of
 
 ALL = timedelta(0)

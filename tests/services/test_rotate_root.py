@@ -8,8 +8,8 @@ from secrets_app.errors import ProviderUnavailable, UnknownRootKey
 from secrets_app.keys import keyring
 from secrets_app.models import AuditEvent, VaultKey
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.keys import rotate_root as root
-from secrets_app.services.keys.rotate_root import count_rewrappable, rotate_root
+from secrets_app.services.keys import root_rotation as root
+from secrets_app.services.keys.root_rotation import count_rewrappable, rotate_root
 from tests.cast import body, secret_url, vault_of
 
 

@@ -11,8 +11,8 @@ from secrets_app.errors import ConfigurationError
 from secrets_app.models import AuditEvent
 from secrets_app.services.audit import OPERATOR
 from secrets_app.services.identity.signing_keys import key_set
-from secrets_app.services.keys import rotate_signing_key as signing_key
-from secrets_app.services.keys.rotate_signing_key import rotate_signing_key
+from secrets_app.services.keys import signing_key_rotation as signing_key
+from secrets_app.services.keys.signing_key_rotation import rotate_signing_key
 
 
 @pytest.fixture(autouse=True)

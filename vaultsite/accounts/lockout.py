@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from secrets_app.services.access.addresses import client_address
+from secrets_app.services.access import client_address
 from vaultsite.accounts.models import User
 
 

@@ -8,8 +8,8 @@ from unfold.forms import AdminOwnPasswordChangeForm
 
 from secrets_app.admin.acting import actor_of
 from secrets_app.errors import InvalidInput, LockedOut
-from secrets_app.services.access.authorize import Caller
-from secrets_app.services.identity.account import change_password
+from secrets_app.services.caller import Caller
+from secrets_app.services.identity import change_password
 from vaultsite.accounts.models import User
 
 _FIELDS = {"current_password": "old_password", "new_password": "new_password2"}

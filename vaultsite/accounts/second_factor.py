@@ -14,9 +14,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django_otp import login as note_second_factor
 
-from secrets_app.services.audit import FAILURE, SUCCESS, Actor, Resource, record
-from secrets_app.services.identity.principals import principal_for_user
-from secrets_app.services.identity.second_factor import seed_of
+from secrets_app.services.audit import FAILURE, SUCCESS, Resource, record
+from secrets_app.services.caller import Actor
+from secrets_app.services.identity import principal_for_user, seed_of
 from vaultsite.accounts.models import SecondFactor, User, code_maker, is_code
 
 # Pages of the admin that are for people who have not come in, or want out.

@@ -10,9 +10,9 @@ from django.core.exceptions import ValidationError
 from unfold.forms import AuthenticationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from secrets_app.services.access.addresses import client_address
-from secrets_app.services.audit import Actor
-from secrets_app.services.identity.sign_in import record_session_sign_in
+from secrets_app.services.access import client_address
+from secrets_app.services.caller import Actor
+from secrets_app.services.identity import record_session_sign_in
 from vaultsite.accounts.models import CODE_DIGITS, SecondFactor
 
 

@@ -16,7 +16,7 @@ from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_http_methods
 
 from secrets_app.admin.acting import actor_of
-from secrets_app.services.identity.second_factor import draw_salt, seed_of
+from secrets_app.services.identity import draw_salt, seed_of
 from vaultsite.accounts.models import SecondFactor, User
 from vaultsite.accounts.password import OwnPasswordView
 from vaultsite.accounts.second_factor import (

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 
 from secrets_app.conf import app_settings
-from secrets_app.services.audit.health import seal_lag
+from secrets_app.services.audit import seal_lag
 from secrets_app.services.operations.overview import inventory as held
 from secrets_app.services.operations.overview.activity import Span, activity, most_read
 from vaultsite.console.charts import HEIGHT, WIDTH, Chart, bars

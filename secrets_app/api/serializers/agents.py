@@ -13,7 +13,7 @@ from secrets_app.api.serializers.fields import (
     whole_number,
 )
 from secrets_app.models import Agent
-from secrets_app.services.identity.agents import DEFAULT_TTL_S, MAX_TTL_S, MIN_TTL_S, NewAgent
+from secrets_app.services.identity import DEFAULT_TTL_S, MAX_TTL_S, MIN_TTL_S, NewAgent
 
 _MAX_VAULTS = 100
 

@@ -10,7 +10,7 @@ from secrets_app.api.serializers.base import SparseSerializer, StrictSerializer
 from secrets_app.api.serializers.fields import InstantField
 from secrets_app.api.serializers.queries import CursorField, LimitField
 from secrets_app.models import AuditEvent
-from secrets_app.services.audit.query import MAX_OFFSET
+from secrets_app.services.audit import MAX_OFFSET
 
 _OUTCOMES = list(AuditEvent.Outcome.values)
 

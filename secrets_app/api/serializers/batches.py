@@ -13,10 +13,8 @@ from secrets_app.api.serializers.secrets import (
 )
 from secrets_app.errors import InvalidPath
 from secrets_app.policy.path import MAX_PATH_CHARS, PATH_REGEX, parse_path
+from secrets_app.services.secrets import BatchItem, NewVersion, Precondition
 from secrets_app.services.secrets.batch_read import MAX_ITEMS
-from secrets_app.services.secrets.batch_write import BatchItem
-from secrets_app.services.secrets.preconditions import Precondition
-from secrets_app.services.secrets.write import NewVersion
 
 
 @extend_schema_field(

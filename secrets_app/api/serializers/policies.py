@@ -13,7 +13,7 @@ from secrets_app.api.serializers.fields import (
 )
 from secrets_app.models import Policy
 from secrets_app.policy.decision import GRANTABLE, Effect, Permission
-from secrets_app.services.access.policies import PRINCIPAL_TYPES, NewPolicy
+from secrets_app.services.access import PRINCIPAL_TYPES, NewPolicy
 
 
 def _choices(names: Any) -> serializers.ChoiceField:

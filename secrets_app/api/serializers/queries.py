@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from secrets_app.api.serializers.base import StrictSerializer
 from secrets_app.api.serializers.fields import InstantField, SecretTypeField, TextField
 from secrets_app.policy.path import MAX_PATH_CHARS, PATH_REGEX
-from secrets_app.services.secrets.listing import DEFAULT_LIMIT, MAX_LIMIT
+from secrets_app.services.secrets import DEFAULT_LIMIT, MAX_LIMIT
 
 _PREFIX = re.compile(rf"(?:{PATH_REGEX}/?)?")
 _CURSOR = re.compile(r"[A-Za-z0-9_-]{22}")  # 16 bytes

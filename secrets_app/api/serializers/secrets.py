@@ -14,14 +14,14 @@ from secrets_app.api.serializers.fields import (
 )
 from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.models import SecretVersion
-from secrets_app.services.secrets.generate import (
+from secrets_app.services.secrets import (
     CHARSETS,
     DEFAULT_LENGTH,
     MAX_LENGTH,
     MIN_LENGTH,
+    NewVersion,
     Recipe,
 )
-from secrets_app.services.secrets.write import NewVersion
 
 
 class SecretWriteSerializer(StrictSerializer):

@@ -16,9 +16,15 @@ from secrets_app.api.serializers.auth import (
     PasswordChangeSerializer,
 )
 from secrets_app.api.views.base import ApiViewSet
-from secrets_app.services.identity.account import change_password, get_account, rename_account
-from secrets_app.services.identity.agents import require_person
-from secrets_app.services.identity.api_keys import create_api_key, list_api_keys, revoke_api_key
+from secrets_app.services.identity import (
+    change_password,
+    create_api_key,
+    get_account,
+    list_api_keys,
+    rename_account,
+    require_person,
+    revoke_api_key,
+)
 
 
 class AccountViewSet(ApiViewSet):

@@ -15,7 +15,7 @@ from secrets_app.api.serializers.agents import (
 from secrets_app.api.serializers.base import require_empty_body
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.models import Agent
-from secrets_app.services.identity.agents import (
+from secrets_app.services.identity import (
     deactivate_agent,
     get_agent,
     get_own_agent,

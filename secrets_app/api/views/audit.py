@@ -16,10 +16,8 @@ from secrets_app.api.serializers.audit import (
 )
 from secrets_app.api.serializers.queries import CursorField, query_of
 from secrets_app.api.views.base import ApiViewSet
+from secrets_app.services.audit import EventQuery, list_events, prove_event, verify_for
 from secrets_app.services.audit.content import SCHEME
-from secrets_app.services.audit.proof import prove_event
-from secrets_app.services.audit.query import Wanted, list_events
-from secrets_app.services.audit.report import verify_for
 
 
 class AuditViewSet(ApiViewSet):
@@ -37,7 +35,7 @@ class AuditViewSet(ApiViewSet):
     )
     def list(self, request: Request) -> Response:
         """Newest first: the events of vaults that the caller owns, and its own; all for an auditor."""
-        wanted = Wanted(**query_of(request, EventsQuerySerializer))
+        wanted = EventQuery(**query_of(request, EventsQuerySerializer))
         page = list_events(caller=self.caller, wanted=wanted)
         body: dict[str, Any] = {
             "events": AuditEventSerializer(page.events, many=True).data,

@@ -19,13 +19,14 @@ from secrets_app.api.serializers.auth import (
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.conf import app_settings
 from secrets_app.errors import InvalidInput
-from secrets_app.services.identity.sign_in import (
+from secrets_app.services.identity import (
+    IssuedToken,
+    key_set,
+    revoke_token,
     sign_in_with_agent_key,
     sign_in_with_api_key,
     sign_in_with_password,
 )
-from secrets_app.services.identity.signing_keys import key_set
-from secrets_app.services.identity.tokens import IssuedToken, revoke_token
 
 _CACHED = {"Cache-Control": "public, max-age=300"}
 _SIGN_IN_PROBLEMS = problems(400, 401, 413, 415, 500)

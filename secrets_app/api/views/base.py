@@ -25,8 +25,8 @@ from secrets_app.errors import NotFound
 from secrets_app.models.request_state import Fetch
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.path import parse_path
-from secrets_app.services.access.addresses import client_address
-from secrets_app.services.access.authorize import Caller
+from secrets_app.services.access import client_address
+from secrets_app.services.caller import Caller
 from secrets_app.services.transactions.idempotency import Answer, IdempotencyClaim, claim_key
 
 

@@ -15,8 +15,8 @@ from secrets_app.api.serializers.batches import (
 from secrets_app.api.serializers.secrets import RevealedSecretSerializer, SecretSerializer
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.api.views.secrets import NO_STORE
+from secrets_app.services.secrets import authorize_many, write_many
 from secrets_app.services.secrets.batch_read import Refused, reveal_many
-from secrets_app.services.secrets.batch_write import authorize_many, write_many
 from secrets_app.services.transactions.idempotency import Answer
 
 

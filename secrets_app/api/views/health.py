@@ -8,8 +8,8 @@ from rest_framework.response import Response
 from secrets_app.api.permissions import Access
 from secrets_app.api.schema import operation
 from secrets_app.api.views.base import ApiViewSet
-from secrets_app.services.audit.health import audit_health
-from secrets_app.services.keys.health import provider_status
+from secrets_app.services.audit import audit_health
+from secrets_app.services.keys import provider_status
 
 
 class HealthSerializer(serializers.Serializer):  # type: ignore[type-arg]

@@ -16,10 +16,10 @@ from secrets_app.api.serializers.policies import (
 from secrets_app.api.serializers.queries import query_of
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.policy.decision import Permission
-from secrets_app.services.access.explain import explain_access
-from secrets_app.services.access.policies import (
+from secrets_app.services.access import (
     create_policy,
     delete_policy,
+    explain_access,
     list_policies,
     update_policy,
 )

@@ -36,13 +36,18 @@ from secrets_app.api.views.base import ApiViewSet
 from secrets_app.models import SecretVersion
 from secrets_app.models.request_state import Fetch
 from secrets_app.policy.decision import Permission
-from secrets_app.services.access.authorize import may
-from secrets_app.services.secrets.generate import rotate_secret
-from secrets_app.services.secrets.lifecycle import delete_secret, purge_secret, undelete_secret
-from secrets_app.services.secrets.listing import Wanted, list_secrets
-from secrets_app.services.secrets.lookup import describe_secret
+from secrets_app.services.access import may
+from secrets_app.services.secrets import (
+    ListQuery,
+    delete_secret,
+    describe_secret,
+    list_secrets,
+    purge_secret,
+    rotate_secret,
+    undelete_secret,
+    write_secret,
+)
 from secrets_app.services.secrets.reveal import Revealed, reveal_secret
-from secrets_app.services.secrets.write import write_secret
 from secrets_app.services.transactions.idempotency import Answer
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -70,7 +75,7 @@ class SecretViewSet(ApiViewSet):
     def list(self, request: Request, vault_id: UUID) -> Response:
         """The latest version of each path the caller may read, in the order of paths, no values. A
         page may be shorter than `limit`, even empty: go on while there is a `next_cursor`."""
-        wanted = Wanted(**query_of(request, ListQuerySerializer))
+        wanted = ListQuery(**query_of(request, ListQuerySerializer))
         page = list_secrets(caller=self.caller, vault_id=vault_id, wanted=wanted)
         body: dict[str, Any] = {"secrets": [SecretSerializer.show(each) for each in page.versions]}
         if page.after is not None:

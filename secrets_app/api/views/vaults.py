@@ -11,7 +11,7 @@ from secrets_app.api.serializers.vaults import (
     VaultSerializer,
 )
 from secrets_app.api.views.base import ApiViewSet
-from secrets_app.services.secrets.vaults import create_vault, delete_vault, get_vault, list_vaults
+from secrets_app.services.secrets import create_vault, delete_vault, get_vault, list_vaults
 from secrets_app.services.transactions.idempotency import Answer
 
 

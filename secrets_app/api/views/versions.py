@@ -27,9 +27,7 @@ from secrets_app.api.serializers.secrets import (
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.api.views.secrets import etag, show
 from secrets_app.policy.decision import Permission
-from secrets_app.services.secrets.lifecycle import disable_version
-from secrets_app.services.secrets.listing import list_versions
-from secrets_app.services.secrets.lookup import describe_secret
+from secrets_app.services.secrets import describe_secret, disable_version, list_versions
 from secrets_app.services.secrets.reveal import reveal_secret
 from secrets_app.services.transactions.idempotency import Answer
 

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from secrets_app.errors import BackupError
 from secrets_app.management.keys import key_errors
-from secrets_app.services.operations.backup import back_up
+from secrets_app.services.operations import back_up
 
 
 class Command(BaseCommand):

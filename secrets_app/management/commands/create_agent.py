@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from secrets_app.management.lookup import instant, person_named, vault_named
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.identity.agents import (
+from secrets_app.services.identity import (
     DEFAULT_TTL_S,
     MAX_TTL_S,
     MIN_TTL_S,

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from secrets_app.errors import InvalidInput
 from secrets_app.management.lookup import instant, person_named
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.identity.api_keys import create_api_key
+from secrets_app.services.identity import create_api_key
 
 
 class Command(BaseCommand):

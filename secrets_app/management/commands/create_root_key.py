@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 
 from secrets_app.management.keys import key_errors
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.keys.rotate_root import create_root_key
+from secrets_app.services.keys import create_root_key
 
 
 class Command(BaseCommand):

@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
-from secrets_app.services.operations.doctor import Finding, Status, examine
+from secrets_app.services.operations import Finding, Status, examine
 
 _STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILURE: "bold red"}
 

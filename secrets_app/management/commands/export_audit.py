@@ -18,8 +18,7 @@ from django.db import DatabaseError, connection
 from secrets_app.errors import CryptoError
 from secrets_app.management.appending import Appended
 from secrets_app.management.times import instant
-from secrets_app.services.audit import OPERATOR
-from secrets_app.services.audit.export import Exported, Selection, export_events
+from secrets_app.services.audit import OPERATOR, Exported, Selection, export_events
 
 
 class Command(BaseCommand):

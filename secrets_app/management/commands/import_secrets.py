@@ -19,7 +19,7 @@ from secrets_app.management.keys import COULD_NOT_LOOK, FOUND, key_errors
 from secrets_app.management.lookup import person_named, vault_named
 from secrets_app.management.progress import progress
 from secrets_app.policy.path import parse_path
-from secrets_app.services.secrets.importing import OnConflict, Plan, import_secrets, plan_import
+from secrets_app.services.secrets import OnConflict, Plan, import_secrets, plan_import
 from secrets_app.sources.candidates import Candidates
 from secrets_app.sources.dotenv_file import read_dotenv
 from secrets_app.sources.json_file import read_json

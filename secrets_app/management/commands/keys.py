@@ -16,7 +16,7 @@ from rich.table import Table
 from secrets_app.management.keys import key_errors, noted
 from secrets_app.management.lookup import vault_named
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.keys.inventory import Inventory, note_inventory, take_inventory
+from secrets_app.services.keys import Inventory, note_inventory, take_inventory
 
 
 class Command(BaseCommand):

@@ -11,8 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from secrets_app.management.keys import FOUND, key_errors
 from secrets_app.management.progress import progress
 from secrets_app.management.times import instant
-from secrets_app.services.audit import OPERATOR
-from secrets_app.services.audit.prune import Pruned, count_prunable, prune_events
+from secrets_app.services.audit import OPERATOR, Pruned, count_prunable, prune_events
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from secrets_app.management.progress import progress
-from secrets_app.services.secrets.purge import count_purgeable, purge_deleted
+from secrets_app.services.secrets import count_purgeable, purge_deleted
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from secrets_app.errors import NotFound
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.identity.api_keys import revoke_api_key
+from secrets_app.services.identity import revoke_api_key
 
 
 class Command(BaseCommand):

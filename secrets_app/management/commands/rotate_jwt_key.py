@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 
 from secrets_app.management.keys import key_errors
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.keys.rotate_signing_key import rotate_signing_key
+from secrets_app.services.keys import rotate_signing_key
 
 
 class Command(BaseCommand):

@@ -14,7 +14,7 @@ from secrets_app.management.keys import FOUND, key_errors
 from secrets_app.management.lookup import vault_named
 from secrets_app.management.progress import progress
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.keys.rotate_kek import (
+from secrets_app.services.keys import (
     Rotated,
     plan_rotation,
     rotate_vault,

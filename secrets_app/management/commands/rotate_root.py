@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from secrets_app.management.keys import FOUND, key_errors
 from secrets_app.management.progress import progress
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.keys.rotate_root import count_rewrappable, rotate_root
+from secrets_app.services.keys import count_rewrappable, rotate_root
 
 
 class Command(BaseCommand):

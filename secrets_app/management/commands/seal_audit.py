@@ -18,8 +18,7 @@ from django.db import DatabaseError, connection
 from secrets_app.errors import CryptoError
 from secrets_app.management.files import replace_file
 from secrets_app.management.keys import key_errors
-from secrets_app.services.audit.checkpoint import latest_checkpoint
-from secrets_app.services.audit.seal import seal_events
+from secrets_app.services.audit import latest_checkpoint, seal_events
 
 
 class Command(BaseCommand):

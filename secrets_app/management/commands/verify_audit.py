@@ -13,12 +13,14 @@ from django.core.management.base import BaseCommand, CommandError
 
 from secrets_app.management.keys import COULD_NOT_LOOK, FOUND, key_errors, noted
 from secrets_app.management.progress import progress
-from secrets_app.services.audit import OPERATOR
-from secrets_app.services.audit.checkpoint import Checkpoint, CheckpointError, read_checkpoint
-from secrets_app.services.audit.verify import (
+from secrets_app.services.audit import (
+    OPERATOR,
+    Checkpoint,
+    CheckpointError,
     Report,
     count_checkable,
     note_verification,
+    read_checkpoint,
     verify_audit,
 )
 

@@ -13,7 +13,7 @@ from secrets_app.management.keys import FOUND, key_errors, noted
 from secrets_app.management.lookup import vault_named
 from secrets_app.management.progress import progress
 from secrets_app.services.audit import OPERATOR
-from secrets_app.services.keys.verify import (
+from secrets_app.services.keys import (
     Finding,
     check_everything,
     count_checks,

@@ -11,7 +11,7 @@ from secrets_app.errors import InvalidPath
 from secrets_app.management.lookup import vault_named
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.path import parse_path
-from secrets_app.services.access.whocan import who_can
+from secrets_app.services.access import who_can
 
 
 class Command(BaseCommand):

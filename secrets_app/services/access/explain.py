@@ -11,8 +11,9 @@ from secrets_app.errors import InvalidInput
 from secrets_app.models import Principal
 from secrets_app.models.rules import parse_rules, rules_in
 from secrets_app.policy.decision import Permission, decide
-from secrets_app.services.access.authorize import Caller, require_owner, vault_of
+from secrets_app.services.access.authorization import require_owner, vault_of
 from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.caller import Caller
 
 
 @dataclass(frozen=True, slots=True)

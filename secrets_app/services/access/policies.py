@@ -15,8 +15,8 @@ from secrets_app.models import Policy, Principal
 from secrets_app.policy.conditions import parse_conditions
 from secrets_app.policy.decision import GRANTABLE, Effect
 from secrets_app.policy.pattern import parse_pattern
-from secrets_app.services.access.authorize import Caller
 from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.caller import Caller
 from secrets_app.services.transactions.idempotency import IdempotencyClaim
 
 PRINCIPAL_TYPES = ("user", "agent", "group")

@@ -5,7 +5,8 @@ from typing import NoReturn
 from django.db import transaction
 
 from secrets_app.errors import NotFound
-from secrets_app.services.audit import DENIED, Actor, Resource, record
+from secrets_app.services.audit import DENIED, Resource, record
+from secrets_app.services.caller import Actor
 
 
 def refuse_as_unknown(action: str, *, actor: Actor, resource: Resource, detail: str) -> NoReturn:

@@ -15,7 +15,8 @@ from django.utils import timezone
 from secrets_app.models import AuditEvent, AuditSeal
 from secrets_app.services.audit.checkpoint import checkpoint_of
 from secrets_app.services.audit.content import content_of
-from secrets_app.services.audit.record import SUCCESS, Actor, Resource, record
+from secrets_app.services.audit.record import SUCCESS, Resource, record
+from secrets_app.services.caller import Actor
 
 _OWN_ACTION = "audit.export"
 

@@ -6,10 +6,10 @@ from uuid import UUID
 from secrets_app.crypto.merkle import inclusion_proof, leaf_hash
 from secrets_app.errors import Conflict
 from secrets_app.models import AuditEvent, AuditSeal
-from secrets_app.services.access.authorize import Caller
 from secrets_app.services.audit.checkpoint import checkpoint_of
 from secrets_app.services.audit.content import SCHEME, content_of, encode
 from secrets_app.services.audit.query import visible_event
+from secrets_app.services.caller import Caller
 
 
 def prove_event(*, caller: Caller, event_id: UUID) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from django.utils import timezone
 from secrets_app.crypto.audit_key import AuditKey
 from secrets_app.models import AuditEvent, AuditSeal
 from secrets_app.services.audit.content import content_of_pruning, encode
-from secrets_app.services.audit.record import SUCCESS, Actor, Resource, record
+from secrets_app.services.audit.record import SUCCESS, Resource, record
 from secrets_app.services.audit.verify import seal_fits
+from secrets_app.services.caller import Actor
 from secrets_app.services.sealing.audit_keys import opened_audit_keys
 
 

@@ -11,8 +11,8 @@ from django.db.models import Q, QuerySet
 from secrets_app.errors import NotFound
 from secrets_app.models import AuditEvent
 from secrets_app.models.ids import first_uuid7
-from secrets_app.services.access.authorize import Caller
 from secrets_app.services.audit.visibility import Visibility, visibility_of
+from secrets_app.services.caller import Caller
 
 DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET = 100, 1000, 10_000
 # An owner of more vaults than this is served by one walk through all events instead of one for each.
@@ -20,7 +20,7 @@ _MOST_WALKS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class EventQuery:
     """`since` is the first instant that counts, `until` the first that does not; `before` is the id of
     the event that the last page ended at."""
 
@@ -61,12 +61,12 @@ class Page:
     after: UUID | None
 
 
-def list_events(*, caller: Caller, wanted: Wanted) -> Page:
+def list_events(*, caller: Caller, wanted: EventQuery) -> Page:
     """A page of the events that the caller may see."""
     return page_of(visibility_of(caller), wanted)
 
 
-def page_of(sight: Visibility, wanted: Wanted) -> Page:
+def page_of(sight: Visibility, wanted: EventQuery) -> Page:
     """A page of what is in sight."""
     # One more than is shown tells whether more follow.
     end = wanted.offset + wanted.limit + 1

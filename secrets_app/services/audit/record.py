@@ -18,6 +18,7 @@ from secrets_app.models import AuditEvent
 from secrets_app.models.ids import uuid7
 from secrets_app.services.audit.content import content_of, encode
 from secrets_app.services.audit.write_state import writing
+from secrets_app.services.caller import Actor
 from secrets_app.services.sealing.audit_keys import current_audit_key
 from secrets_app.services.transactions.group_commit import commit_events
 
@@ -29,16 +30,6 @@ SUCCESS, DENIED, FAILURE = (
     AuditEvent.Outcome.DENIED,
     AuditEvent.Outcome.FAILURE,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who acts, and from where. `type`: user, agent, anonymous or operator (a shell on the server)."""
-
-    id: UUID | None
-    type: str
-    address: str | None = None
-    request_id: UUID | None = None
 
 
 OPERATOR = Actor(id=None, type="operator")

@@ -4,10 +4,10 @@ from datetime import datetime
 from threading import Lock
 
 from secrets_app.errors import Forbidden, TooManyRequests
-from secrets_app.services.access.authorize import Caller
 from secrets_app.services.audit.checkpoint import Checkpoint, latest_checkpoint
 from secrets_app.services.audit.verify import Range, Report, count_checkable, verify_audit
 from secrets_app.services.audit.visibility import visibility_of
+from secrets_app.services.caller import Caller
 
 # A few seconds' work.
 MOST_FOR_ANYBODY = 100_000

@@ -27,8 +27,9 @@ from secrets_app.services.audit.content import (
     encode,
     seal_hash,
 )
-from secrets_app.services.audit.record import FAILURE, SUCCESS, Actor, Resource, record
+from secrets_app.services.audit.record import FAILURE, SUCCESS, Resource, record
 from secrets_app.services.audit.seal import EVENTS_IN_A_SEAL, unsealed
+from secrets_app.services.caller import Actor
 from secrets_app.services.sealing.audit_keys import opened_audit_keys
 from secrets_app.sql.damaged_rows import read_each
 

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q
 
 from secrets_app.models import Principal, Vault
-from secrets_app.services.access.authorize import Caller
+from secrets_app.services.caller import Caller
 
 AUDITOR = "secrets_app.view_auditevent"
 

@@ -1,0 +1,79 @@
+"""Who is calling: people, agents, their credentials and tokens.
+
+`identification` tells who holds a credential: the first step of each request. `sign_in` exchanges credentials
+for tokens. `tokens` and `signing_keys` issue and check them. `api_keys`, `agents`, `principals` and `account`
+look after what their names say. `passwords` and `second_factor` check what people prove themselves with. `roles`
+says what people may do in the admin.
+"""
+
+from secrets_app.services.identity.account import change_password, get_account, rename_account
+from secrets_app.services.identity.agents import (
+    DEFAULT_TTL_S,
+    MAX_TTL_S,
+    MIN_TTL_S,
+    NewAgent,
+    deactivate_agent,
+    get_agent,
+    get_own_agent,
+    list_agents,
+    register_agent,
+    require_person,
+    rotate_agent_key,
+    update_agent,
+)
+from secrets_app.services.identity.api_keys import (
+    create_api_key,
+    digest_api_key,
+    list_api_keys,
+    revoke_api_key,
+)
+from secrets_app.services.identity.identification import identify
+from secrets_app.services.identity.principals import end_tokens, principal_for_user
+from secrets_app.services.identity.roles import ROLES, permissions_of
+from secrets_app.services.identity.second_factor import draw_salt, seed_of
+from secrets_app.services.identity.sign_in import (
+    record_session_sign_in,
+    sign_in_with_agent_key,
+    sign_in_with_api_key,
+    sign_in_with_password,
+)
+from secrets_app.services.identity.signing_keys import key_set
+from secrets_app.services.identity.tokens import IssuedToken, issue_token, read_token, revoke_token
+
+__all__ = [
+    "DEFAULT_TTL_S",
+    "MAX_TTL_S",
+    "MIN_TTL_S",
+    "ROLES",
+    "IssuedToken",
+    "NewAgent",
+    "change_password",
+    "create_api_key",
+    "deactivate_agent",
+    "digest_api_key",
+    "draw_salt",
+    "end_tokens",
+    "get_account",
+    "get_agent",
+    "get_own_agent",
+    "identify",
+    "issue_token",
+    "key_set",
+    "list_agents",
+    "list_api_keys",
+    "permissions_of",
+    "principal_for_user",
+    "read_token",
+    "record_session_sign_in",
+    "register_agent",
+    "rename_account",
+    "require_person",
+    "revoke_api_key",
+    "revoke_token",
+    "rotate_agent_key",
+    "seed_of",
+    "sign_in_with_agent_key",
+    "sign_in_with_api_key",
+    "sign_in_with_password",
+    "update_agent",
+]

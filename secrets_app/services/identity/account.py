@@ -8,8 +8,8 @@ from django.http import HttpRequest
 
 from secrets_app.errors import InvalidInput, LockedOut
 from secrets_app.models import Principal
-from secrets_app.services.access.authorize import Caller
 from secrets_app.services.audit import FAILURE, SUCCESS, Resource, record
+from secrets_app.services.caller import Caller
 from secrets_app.services.identity.agents import require_person
 from secrets_app.services.identity.passwords import check_password, note_sign_in
 

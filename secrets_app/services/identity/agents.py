@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from secrets_app.errors import Forbidden
 from secrets_app.models import Agent, ApiKey, Principal
-from secrets_app.services.access.authorize import Caller, deny
+from secrets_app.services.access.authorization import deny
 from secrets_app.services.access.refusals import refuse_as_unknown
-from secrets_app.services.audit import SUCCESS, Actor, Resource, record
+from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.caller import Actor, Caller
 from secrets_app.services.identity.api_keys import create_api_key
 
 DEFAULT_TTL_S, MIN_TTL_S, MAX_TTL_S = 3600, 60, 86_400

@@ -12,7 +12,8 @@ from django.utils import timezone
 from secrets_app.errors import InvalidInput, NotFound
 from secrets_app.models import ApiKey, Principal
 from secrets_app.services.access.refusals import refuse_as_unknown
-from secrets_app.services.audit import SUCCESS, Actor, Resource, record
+from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.caller import Actor
 
 USER_KEY_PREFIX = "1ck_"
 AGENT_KEY_PREFIX = "ocv_"

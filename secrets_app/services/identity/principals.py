@@ -9,7 +9,8 @@ from django.db.models import F
 
 from secrets_app.errors import NotFound
 from secrets_app.models import Principal
-from secrets_app.services.audit import SUCCESS, Actor, Resource, record
+from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.caller import Actor
 
 
 def principal_for_user(user: AbstractBaseUser) -> Principal:

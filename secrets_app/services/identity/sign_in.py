@@ -13,7 +13,8 @@ from django.utils import timezone
 from secrets_app.conf import app_settings
 from secrets_app.errors import LockedOut, Unauthenticated
 from secrets_app.models import Agent, ApiKey, Principal
-from secrets_app.services.audit import FAILURE, SUCCESS, Actor, Resource, record
+from secrets_app.services.audit import FAILURE, SUCCESS, Resource, record
+from secrets_app.services.caller import Actor
 from secrets_app.services.identity.api_keys import (
     AGENT_KEY_PREFIX,
     USER_KEY_PREFIX,

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,8 @@ from rest_framework_simplejwt.utils import datetime_from_epoch
 
 from secrets_app.errors import Unauthenticated
 from secrets_app.models import ApiKey, Principal, RevokedToken
-from secrets_app.services.audit import SUCCESS, Actor, Resource, record
+from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.caller import Actor, Claims
 from secrets_app.services.identity.signing_keys import KeySet, key_set
 
 # Far above any token made here; longer input is not worth parsing.
@@ -39,18 +40,6 @@ class AccessToken(Token):
 class IssuedToken:
     access_token: str = field(repr=False)
     expires_in: int
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """What a well-signed, unexpired token says. Whether it still holds is for the database."""
-
-    principal_id: UUID
-    generation: int
-    jti: str
-    expires_at: datetime
-    api_key_id: UUID | None
-    vault_ids: tuple[str, ...] = ()
 
 
 def issue_token(

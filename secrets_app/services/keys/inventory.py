@@ -8,9 +8,10 @@ from django.db import transaction
 
 from secrets_app.keys import keyring
 from secrets_app.models import AuditKey, VaultKey
-from secrets_app.services.audit import SUCCESS, Actor, Resource, record
+from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.caller import Actor
 from secrets_app.services.keys.health import providers
-from secrets_app.services.keys.rotate_kek import values_by_key
+from secrets_app.services.keys.kek_rotation import values_by_key
 
 
 @dataclass(slots=True)

@@ -17,7 +17,8 @@ from secrets_app.errors import EnvelopeError, OpenError, UnknownRootKey
 from secrets_app.fields import Sealed
 from secrets_app.keys import keyring
 from secrets_app.models import Secret, SecretVersion, Vault, VaultKey
-from secrets_app.services.audit import FAILURE, SUCCESS, Actor, Resource, record
+from secrets_app.services.audit import FAILURE, SUCCESS, Resource, record
+from secrets_app.services.caller import Actor
 from secrets_app.services.keys.batches import in_batches
 from secrets_app.sql.damaged_rows import UNREADABLE, read_each
 

@@ -9,7 +9,7 @@ from secrets_app.models import SecretVersion
 STATES = ("available", "deleted", "destroyed", "disabled", "expired", "used_up")
 
 
-def count_states(*, within_ms: int) -> dict[str, int]:
+def count_secrets_by_state(*, within_ms: int) -> dict[str, int]:
     """Secrets by the state of their current version, as a reader would be told.
 
     Looks at every secret. Raises django.db.DatabaseError, on PostgreSQL also when it takes longer

@@ -25,10 +25,10 @@ def active_vault_key(*, vault_id: UUID) -> VaultKey:
     Raises OpenError, ProviderError.
     """
     key = VaultKey.objects.filter(vault_id=vault_id, state=VaultKey.State.ACTIVE).first()
-    return prepared(key)
+    return prepare_vault_key(key)
 
 
-def prepared(key: VaultKey | None) -> VaultKey:
+def prepare_vault_key(key: VaultKey | None) -> VaultKey:
     """An active key that was found already, unwrapped likewise. Raises as `active_vault_key`."""
     if key is None:
         raise CryptoError("The vault has no active key.")

@@ -1,0 +1,71 @@
+"""Secrets and vaults: write, list, look up, delete, bring back and purge.
+
+What reveals a value is not named here. It is imported from `reveal` (one secret) and `batch_read` (many), so
+that the import contracts see who reveals values: the admin must not.
+"""
+
+from secrets_app.services.secrets.batch_write import BatchItem, authorize_many, write_many
+from secrets_app.services.secrets.generate import (
+    CHARSETS,
+    DEFAULT_LENGTH,
+    MAX_LENGTH,
+    MIN_LENGTH,
+    Recipe,
+    rotate_secret,
+)
+from secrets_app.services.secrets.importing import OnConflict, Plan, import_secrets, plan_import
+from secrets_app.services.secrets.lifecycle import (
+    delete_secret,
+    disable_any_version,
+    disable_version,
+    purge_secret,
+    undelete_secret,
+)
+from secrets_app.services.secrets.listing import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    ListQuery,
+    list_secrets,
+    list_versions,
+)
+from secrets_app.services.secrets.lookup import describe_secret
+from secrets_app.services.secrets.preconditions import Precondition
+from secrets_app.services.secrets.purge import count_purgeable, purge_deleted
+from secrets_app.services.secrets.vaults import create_vault, delete_vault, get_vault, list_vaults
+from secrets_app.services.secrets.write import NewVersion, write_secret
+
+__all__ = [
+    "CHARSETS",
+    "DEFAULT_LENGTH",
+    "DEFAULT_LIMIT",
+    "MAX_LENGTH",
+    "MAX_LIMIT",
+    "MIN_LENGTH",
+    "BatchItem",
+    "ListQuery",
+    "NewVersion",
+    "OnConflict",
+    "Plan",
+    "Precondition",
+    "Recipe",
+    "authorize_many",
+    "count_purgeable",
+    "create_vault",
+    "delete_secret",
+    "delete_vault",
+    "describe_secret",
+    "disable_any_version",
+    "disable_version",
+    "get_vault",
+    "import_secrets",
+    "list_secrets",
+    "list_vaults",
+    "list_versions",
+    "plan_import",
+    "purge_deleted",
+    "purge_secret",
+    "rotate_secret",
+    "undelete_secret",
+    "write_many",
+    "write_secret",
+]

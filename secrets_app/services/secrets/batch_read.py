@@ -14,8 +14,9 @@ from secrets_app.models import SecretVersion
 from secrets_app.models.request_state import current_versions
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.scope import scope_of
-from secrets_app.services.access.authorize import Caller, vault_of
+from secrets_app.services.access.authorization import vault_of
 from secrets_app.services.audit import DENIED, FAILURE, SUCCESS, Event, Resource, record_all
+from secrets_app.services.caller import Caller
 from secrets_app.services.secrets.lookup import NO_SECRET, check_available
 from secrets_app.services.secrets.reveal import Revealed, open_version
 from secrets_app.services.transactions.retry import retried

@@ -12,8 +12,9 @@ from secrets_app.errors import Forbidden
 from secrets_app.models import Secret, SecretVersion, VaultKey
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.scope import scope_of
-from secrets_app.services.access.authorize import Caller, vault_of
+from secrets_app.services.access.authorization import vault_of
 from secrets_app.services.audit import DENIED, Event, Resource, record_all
+from secrets_app.services.caller import Caller
 from secrets_app.services.sealing.vault_keys import active_vault_key
 from secrets_app.services.secrets.preconditions import Precondition
 from secrets_app.services.secrets.write import (
@@ -113,7 +114,7 @@ def add_versions(
         version.secret.current_version = version.number
         version.secret.deleted_at = None
     # One statement for all, since each number goes up by one.
-    Secret.objects.filter(pk__one_of=[row.pk for row in rows]).update(
+    Secret.objects.filter(pk__any_of=[row.pk for row in rows]).update(
         current_version=F("current_version") + 1, deleted_at=None
     )
     if rows:

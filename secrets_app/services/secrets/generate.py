@@ -8,8 +8,8 @@ from uuid import UUID
 from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.errors import NotFound
 from secrets_app.models import SecretVersion
-from secrets_app.services.access.authorize import Caller
 from secrets_app.services.audit import record_all
+from secrets_app.services.caller import Caller
 from secrets_app.services.sealing.vault_keys import active_vault_key
 from secrets_app.services.secrets.lookup import NO_SECRET, find_version, lock_secret
 from secrets_app.services.secrets.write import NewVersion, add_version, written

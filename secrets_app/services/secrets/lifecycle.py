@@ -9,8 +9,9 @@ from django.utils import timezone
 from secrets_app.conf import app_settings
 from secrets_app.errors import Conflict, NotFound, Unavailable
 from secrets_app.models import Secret, SecretVersion
-from secrets_app.services.access.authorize import Caller, require_owner
-from secrets_app.services.audit import SUCCESS, Actor, Resource, record
+from secrets_app.services.access.authorization import require_owner
+from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.caller import Actor, Caller
 from secrets_app.services.secrets.lookup import NO_SECRET, find_version, lock_secret
 from secrets_app.services.transactions.audited import audited_transaction
 from secrets_app.services.transactions.idempotency import IdempotencyClaim, forget_answers_about

@@ -14,8 +14,9 @@ from secrets_app.models import Secret, SecretVersion
 from secrets_app.models.secret import id_at
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.scope import PathRange, scope_of
-from secrets_app.services.access.authorize import Caller, vault_of
+from secrets_app.services.access.authorization import vault_of
 from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.caller import Caller
 from secrets_app.services.secrets.lookup import NO_SECRET
 from secrets_app.services.transactions.audited import audited_transaction
 
@@ -27,7 +28,7 @@ _MOST_RANGES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ListQuery:
     """`prefix` is the start of a path; `after` the id of the secret the last page ended at."""
 
     prefix: str = ""
@@ -60,7 +61,7 @@ class Page:
     looked_at: int
 
 
-def list_secrets(*, caller: Caller, vault_id: UUID, wanted: Wanted) -> Page:
+def list_secrets(*, caller: Caller, vault_id: UUID, wanted: ListQuery) -> Page:
     """The latest version of each living path that the caller may read, in the order of paths.
 
     Policies decide where in the vault to look and then about each path, so the cost of a page does
@@ -111,7 +112,7 @@ def _listed(vault_id: UUID) -> QuerySet[SecretVersion]:
     )
 
 
-def _page(caller: Caller, vault_id: UUID, wanted: Wanted) -> Page:
+def _page(caller: Caller, vault_id: UUID, wanted: ListQuery) -> Page:
     vault = vault_of(caller, vault_id)
     scope = scope_of(
         is_owner=vault.is_owner,

@@ -9,8 +9,8 @@ from django.utils import timezone
 from secrets_app.errors import NotFound, Unavailable
 from secrets_app.models import Secret, SecretVersion
 from secrets_app.models.secret import id_at, versions_with_rows
-from secrets_app.services.access.authorize import Caller
 from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.caller import Caller
 from secrets_app.services.transactions.audited import audited_transaction
 
 NO_SECRET = "There is no secret at this path."  # noqa: S105

@@ -14,8 +14,8 @@ from secrets_app.fields import Sealed
 from secrets_app.keys import keyring
 from secrets_app.models import AuditEvent, SecretVersion
 from secrets_app.models.request_state import Fetch
-from secrets_app.services.access.authorize import Caller
 from secrets_app.services.audit import SUCCESS, Event, Resource, record_all, record_with
+from secrets_app.services.caller import Caller
 from secrets_app.services.secrets.lookup import (
     NO_SECRET,
     check_available,
@@ -74,12 +74,12 @@ def reveal_secret(
 
 
 def _find(caller: Caller, vault_id: UUID, path: str, number: int | None) -> SecretVersion:
-    place = caller.place(vault_id, path)
-    if number is not None or place is None or place.fetch is not Fetch.CURRENT:
+    state = caller.path_state(vault_id, path)
+    if number is not None or state is None or state.fetch is not Fetch.CURRENT:
         return find_version(vault_id=vault_id, path=path, number=number)
-    if place.version is None:
+    if state.version is None:
         raise NotFound(NO_SECRET)
-    return place.version
+    return state.version
 
 
 def open_version(version: SecretVersion) -> Plaintext:

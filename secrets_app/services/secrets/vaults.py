@@ -11,8 +11,8 @@ from django.utils import timezone
 from secrets_app.errors import Conflict, Forbidden, NotFound
 from secrets_app.models import Policy, Principal, Vault
 from secrets_app.models.rules import policies_of
-from secrets_app.services.access.authorize import Caller
-from secrets_app.services.audit import DENIED, SUCCESS, Actor, Resource, record
+from secrets_app.services.audit import DENIED, SUCCESS, Resource, record
+from secrets_app.services.caller import Actor, Caller
 from secrets_app.services.sealing.vault_keys import draw_vault_key
 from secrets_app.services.transactions.idempotency import IdempotencyClaim
 

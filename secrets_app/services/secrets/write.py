@@ -17,9 +17,9 @@ from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.errors import Conflict
 from secrets_app.models import AuditEvent, Secret, SecretVersion, VaultKey
 from secrets_app.models.request_state import Fetch
-from secrets_app.services.access.authorize import Caller
 from secrets_app.services.audit import SUCCESS, Event, Resource, record_all, record_with
-from secrets_app.services.sealing.vault_keys import active_vault_key, prepared
+from secrets_app.services.caller import Caller
+from secrets_app.services.sealing.vault_keys import active_vault_key, prepare_vault_key
 from secrets_app.services.secrets import preconditions
 from secrets_app.services.secrets.preconditions import Precondition
 from secrets_app.services.transactions.audited import audited, audited_transaction
@@ -61,12 +61,12 @@ def write_secret(
     the row is locked first.
     Raises PreconditionFailed, StillRunning, OpenError, ProviderError; nothing is stored then.
     """
-    place = caller.place(vault_id, path)
-    if place is None or place.fetch is not Fetch.NEXT:
+    state = caller.path_state(vault_id, path)
+    if state is None or state.fetch is not Fetch.NEXT:
         vault_key = active_vault_key(vault_id=vault_id)
     else:
-        vault_key = prepared(place.vault_key)
-        secret = place.secret or Secret(vault_id=vault_id, path=path)
+        vault_key = prepare_vault_key(state.vault_key)
+        secret = state.secret or Secret(vault_id=vault_id, path=path)
         if once is None and _is_all_there_is_to_do(secret):
             with audited("secret.write", caller=caller, vault_id=vault_id, path=path):
                 expect.check(secret)

@@ -7,8 +7,8 @@ from uuid import UUID
 from django.db import transaction
 
 from secrets_app.errors import SecretsAppError, Unavailable
-from secrets_app.services.access.authorize import Caller
 from secrets_app.services.audit import FAILURE, Resource, record
+from secrets_app.services.caller import Caller
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from django.db import transaction
 
 from secrets_app.models import AuditEvent
 from secrets_app.models.ids import first_uuid7, uuid7
-from secrets_app.services.audit import OPERATOR, SUCCESS, Actor, Resource, record
+from secrets_app.services.audit import OPERATOR, SUCCESS, Resource, record
 from secrets_app.services.audit.content import content_of, encode
 from secrets_app.services.audit.verify import verify_audit
+from secrets_app.services.caller import Actor
 from tests.cast import body, secret_url, write_events
 
 CANARY = "canary-" + "5c77de"

@@ -13,7 +13,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from secrets_app.services.audit import OPERATOR, SUCCESS, Resource, record
-from secrets_app.services.identity.principals import principal_for_user
+from secrets_app.services.identity import principal_for_user
 from vaultsite.accounts.models import User
 
 

@@ -16,8 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from secrets_app.services.audit import OPERATOR, SUCCESS, Resource, record
-from secrets_app.services.identity.principals import principal_for_user
-from secrets_app.services.identity.roles import ROLES, permissions_of
+from secrets_app.services.identity import ROLES, permissions_of, principal_for_user
 from vaultsite.accounts.models import User
 
 

@@ -20,7 +20,8 @@ from django.utils import timezone
 from secrets_app.conf import app_settings
 from secrets_app.crypto.signing import generate_signing_key_pem, public_key_of
 from secrets_app.errors import ConfigurationError
-from secrets_app.services.audit import SUCCESS, Actor, Resource, record
+from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.caller import Actor
 from secrets_app.services.identity.signing_keys import MAX_FILE_BYTES, KeySet, load_keys, pem_blocks
 
 # The longest life of any token (USER_TOKEN_TTL and an agent's are bounded by it), and some leeway.

@@ -16,7 +16,8 @@ from secrets_app import keys
 from secrets_app.errors import OpenError
 from secrets_app.keys import keyring
 from secrets_app.models import AuditKey, VaultKey
-from secrets_app.services.audit import SUCCESS, Actor, Resource, record
+from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.caller import Actor
 
 
 @dataclass(slots=True)

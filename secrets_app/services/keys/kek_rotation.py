@@ -19,7 +19,8 @@ from secrets_app.errors import CryptoError, EnvelopeError, OpenError, ProviderEr
 from secrets_app.fields import Sealed
 from secrets_app.keys import keyring
 from secrets_app.models import SecretVersion, Vault, VaultKey
-from secrets_app.services.audit import SUCCESS, Actor, Resource, record
+from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.caller import Actor
 from secrets_app.services.keys.batches import in_batches
 from secrets_app.services.sealing.vault_keys import active_vault_key, draw_vault_key
 

@@ -1,0 +1,62 @@
+"""Describe who calls a use case: the actor of its events, its token, and what it may do in a vault."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from secrets_app.models.request_state import PathState
+from secrets_app.policy.decision import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, and from where. `type`: user, agent, anonymous or operator (a shell on the server)."""
+
+    id: UUID | None
+    type: str
+    address: str | None = None
+    request_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a well-signed, unexpired token says. Whether it still holds is for the database."""
+
+    principal_id: UUID
+    generation: int
+    jti: str
+    expires_at: datetime
+    api_key_id: UUID | None
+    vault_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VaultAccess:
+    """A vault that exists, and what the caller has in it; `path_state` where the request sought it."""
+
+    id: UUID
+    is_owner: bool
+    rules: tuple[Rule, ...]
+    path_state: PathState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated principal. `vault` is the one the request names, None where it does not exist.
+
+    `claims` is None when the credential was a raw API key.
+    """
+
+    id: UUID
+    kind: str
+    actor: Actor
+    claims: Claims | None
+    vault: VaultAccess | None
+    is_authenticated = True
+
+    def path_state(self, vault_id: UUID, path: str) -> PathState | None:
+        """What came along with the caller of this very path; it is for the service to judge."""
+        vault = self.vault
+        if vault is None or vault.id != vault_id or vault.path_state is None:
+            return None
+        return vault.path_state if vault.path_state.path == path else None

@@ -1,0 +1,113 @@
+"""Tell who is calling, from a token or a personal API key, in one database query.
+
+The query brings the state of the principal and its credential, the vault with the policies that concern the
+caller, and what lies at the path that is to be read or written. Nothing of it is cached: what was revoked is
+refused on the next request.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from secrets_app.errors import Unauthenticated
+from secrets_app.models.request_state import Fetch, find_by_api_key, find_by_token
+from secrets_app.models.rules import parse_rules
+from secrets_app.services.audit import FAILURE, Resource, record
+from secrets_app.services.caller import Actor, Caller, Claims, VaultAccess
+from secrets_app.services.identity.api_keys import USER_KEY_PREFIX, digest_api_key, note_use
+from secrets_app.services.identity.tokens import read_token
+from secrets_app.tracing import span
+
+
+def identify(
+    *,
+    bearer: str,
+    vault_id: UUID | None,
+    address: str | None,
+    request_id: UUID,
+    path: str | None = None,
+    fetch: Fetch = Fetch.NOTHING,
+) -> Caller:
+    """Tell who holds this token or personal API key.
+
+    With `path`, a valid one, what is `sought` there comes along in the same query. Nobody has been
+    judged by then: it is sealed, and stays within the services.
+    Raises Unauthenticated, the same for every reason, with an audit event.
+    """
+    anonymous = Actor(None, "anonymous", address, request_id)
+    try:
+        with span("identify"):
+            return _identify(bearer, vault_id, path, fetch, anonymous)
+    except Unauthenticated as refusal:
+        with transaction.atomic():
+            details = {"method": "bearer", "reason": refusal.reason}
+            resource = Resource("principal", refusal.principal_id)
+            record("auth.failure", FAILURE, actor=anonymous, resource=resource, details=details)
+        raise
+
+
+def _identify(
+    bearer: str, vault_id: UUID | None, path: str | None, fetch: Fetch, anonymous: Actor
+) -> Caller:
+    if bearer.startswith(USER_KEY_PREFIX):
+        claims = None
+        found = find_by_api_key(
+            digest=digest_api_key(bearer), vault_id=vault_id, path=path, fetch=fetch
+        )
+    else:
+        claims = read_token(bearer)
+        found = find_by_token(
+            principal_id=claims.principal_id,
+            api_key_id=claims.api_key_id,
+            jti=claims.jti,
+            vault_id=vault_id,
+            path=path,
+            fetch=fetch,
+        )
+    if found is None:
+        raise Unauthenticated("unknown_principal")
+    row, state = found
+    refusal = _refusal(row, claims, timezone.now())
+    if refusal is not None:
+        raise Unauthenticated(refusal, principal_id=row["pk"])
+    if claims is None:
+        note_use(key_id=row["key__id"], last_used_at=row["key__last_used_at"])
+    vault = None
+    if vault_id is not None and row["vault_owner"] is not None:
+        vault = VaultAccess(
+            vault_id,
+            is_owner=row["vault_owner"] == row["pk"],
+            rules=parse_rules(row["rules"]) if _may_enter(row, claims, vault_id) else (),
+            path_state=state,
+        )
+    actor = Actor(row["pk"], row["kind"], anonymous.address, anonymous.request_id)
+    return Caller(id=row["pk"], kind=row["kind"], actor=actor, claims=claims, vault=vault)
+
+
+def _refusal(row: dict[str, Any], claims: Claims | None, now: datetime) -> str | None:
+    """Why a well-formed credential of a known principal is refused; None when it holds."""
+    if not row["is_active"] or row["user_is_active"] is False:
+        return "inactive"
+    if row["expires_at"] is not None and row["expires_at"] <= now:
+        return "expired_principal"
+    if claims is not None:
+        if row["revoked"] or row["token_generation"] != claims.generation:
+            return "revoked_token"
+        if claims.api_key_id is None:
+            return None
+    if row["key__id"] is None or row["key__revoked_at"] is not None:
+        return "revoked_key"
+    if row["key__expires_at"] is not None and row["key__expires_at"] <= now:
+        return "expired_key"
+    return None
+
+
+def _may_enter(row: dict[str, Any], claims: Claims | None, vault_id: UUID) -> bool:
+    """Whether agent and token are restricted to other vaults. An empty list restricts nothing."""
+    for allowed in (row["agent_vault_ids"], claims.vault_ids if claims else None):
+        if allowed and str(vault_id) not in allowed:
+            return False
+    return True
