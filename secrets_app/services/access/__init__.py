@@ -1,9 +1,8 @@
 """Who may do what: decide, look after policies, and explain decisions.
 
-`authorization` judges a caller on a path. `policies` makes and changes the policies of a vault. `explain` and
-`whocan` answer questions about them. `refusals` refuses what is not the caller's. `addresses` tells where a
-request comes from.
-"""
+`authorization` judges a caller on a path. `policies` makes and changes the policies of a vault.
+`explain` and `whocan` answer questions about them. `refusals` refuses what is not the caller's.
+`addresses` tells where a request comes from."""
 
 from secrets_app.services.access.addresses import client_address
 from secrets_app.services.access.authorization import (

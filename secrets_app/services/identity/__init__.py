@@ -1,10 +1,9 @@
 """Who is calling: people, agents, their credentials and tokens.
 
-`identification` tells who holds a credential: the first step of each request. `sign_in` exchanges credentials
-for tokens. `tokens` and `signing_keys` issue and check them. `api_keys`, `agents`, `principals` and `account`
-look after what their names say. `passwords` and `second_factor` check what people prove themselves with. `roles`
-says what people may do in the admin.
-"""
+`identification` tells who holds a credential: the first step of each request. `sign_in` exchanges
+credentials for tokens. `tokens` and `signing_keys` issue and check them. `api_keys`, `agents`,
+`principals` and `account` look after what their names say. `passwords` and `second_factor` check
+what people prove themselves with. `roles` says what people may do in the admin."""
 
 from secrets_app.services.identity.account import change_password, get_account, rename_account
 from secrets_app.services.identity.agents import (

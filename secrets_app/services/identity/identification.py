@@ -1,9 +1,8 @@
 """Tell who is calling, from a token or a personal API key, in one database query.
 
-The query brings the state of the principal and its credential, the vault with the policies that concern the
-caller, and what lies at the path that is to be read or written. Nothing of it is cached: what was revoked is
-refused on the next request.
-"""
+The query brings the state of the principal and its credential, the vault with the policies that
+concern the caller, and what lies at the path that is to be read or written. Nothing of it is
+cached: what was revoked is refused on the next request."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,5 @@
-"""The keys in use: those that seal in a vault (`vault_keys`), and the one behind the audit log (`audit_keys`).
+"""The keys in use: those that seal in a vault (`vault_keys`), and the one behind the audit log
+(`audit_keys`).
 
 What operators do with keys, such as rotating them, is in `services/keys`.
 """
