@@ -1,0 +1,1 @@
+"""How statements are made and run. Knows Django's ORM, and no table of ours."""

@@ -1,5 +1,8 @@
-"""`path__any_of=[…]`: what `path__in` says, with the list as one parameter. So the statement is the same
-for any number of values, and neither driver nor database reads hundreds of placeholders each time."""
+"""Add the lookup `any_of`: `path__any_of=[…]` finds what `path__in` finds, with the list as one parameter.
+
+So the statement is the same for any number of values, and neither driver nor database reads hundreds
+of placeholders each time.
+"""
 
 import json
 from collections.abc import Iterable
@@ -12,13 +15,13 @@ from secrets_app.sql.compiled import Slot
 
 
 def list_parameter(values: Iterable[Any], field: "models.Field[Any, Any]", database: Any) -> Any:
-    """A list as `AnyOf` takes it: an array on PostgreSQL, JSON elsewhere."""
+    """Return a list as the lookup takes it: an array on PostgreSQL, JSON elsewhere."""
     listed = [field.get_db_prep_value(value, database) for value in values]
     return listed if database.vendor == "postgresql" else json.dumps(listed)
 
 
 class ListSlot(Slot):
-    """Stands for a list that is given each time the queryset is run."""
+    """A placeholder for a list that is given each time the query runs."""
 
     def fill(self, values: dict[str, Any], to: Any) -> Any:
         return list_parameter(values[self.name], self.output_field, to)

@@ -1,7 +1,10 @@
-"""A change and the rows that come with it, stored together or not at all.
+"""Store a change and the rows that come with it, together or not at all.
 
-On PostgreSQL that is one statement, and so one round trip; elsewhere a short transaction. The SQL is put
-together once for each kind of change.
+On PostgreSQL that is one statement, and so one round trip; elsewhere it is a short transaction. The
+SQL is compiled once for each kind of change.
+
+`insert_statement` and `change_statement` work everything out beforehand and return a `Statement`. It
+runs when it is called, in any thread, and tells whether it changed anything.
 """
 
 import json
@@ -15,27 +18,31 @@ from django.db.models import sql
 
 from secrets_app.sql.compiled import cursor_of, fill, this_database
 
-# Stores what was worked out beforehand, in any thread; returns whether it did.
-Act = Callable[[], bool]
+Statement = Callable[[], bool]
 
 
-class Change:
-    """A statement that finds its row as it was last seen, or changes nothing. Made once, run often."""
+class ConditionalUpdate:
+    """An UPDATE that finds its row as it was last seen, or changes nothing (compare and set).
+
+    It is compiled once, for each kind of database.
+    """
 
     def __init__(self, make: Callable[[Any], tuple[str, Sequence[Any]]]) -> None:
         self._make = make
         self._made: dict[str, tuple[str, Sequence[Any]]] = {}
 
     def statement(self, database: Any) -> tuple[str, Sequence[Any]]:
-        """SQL and parameters, with slots among them."""
+        """Return SQL and parameters, with slots among them."""
         made = self._made.get(database.vendor)
         if made is None:
             made = self._made[database.vendor] = self._make(database)
         return made
 
 
-def update_of(rows: Callable[[], "models.QuerySet[Any]"], **assignments: Any) -> Change:
-    """An UPDATE of what a queryset with slots finds; the assignments may be slots and expressions."""
+def conditional_update(
+    rows: Callable[[], "models.QuerySet[Any]"], **assignments: Any
+) -> ConditionalUpdate:
+    """Make an UPDATE of what a queryset finds; it and the assignments may have slots."""
 
     def make(database: Any) -> tuple[str, Sequence[Any]]:
         query: Any = rows().query.chain(sql.UpdateQuery)
@@ -44,11 +51,11 @@ def update_of(rows: Callable[[], "models.QuerySet[Any]"], **assignments: Any) ->
             text, parameters = query.get_compiler(connection=database).as_sql()
         return text, tuple(parameters)
 
-    return Change(make)
+    return ConditionalUpdate(make)
 
 
-def insert_with_rows(row: models.Model, others: Sequence[models.Model]) -> Act:
-    """To insert `row`, unless there is one like it already, and then `others`."""
+def insert_statement(row: models.Model, others: Sequence[models.Model]) -> Statement:
+    """Make a statement that inserts `row`, unless there is one like it already, and then `others`."""
     database = this_database()
     columns, marks = _columns_and_marks(type(row))
     # S608: names of our own tables and columns, quoted.
@@ -56,15 +63,20 @@ def insert_with_rows(row: models.Model, others: Sequence[models.Model]) -> Act:
     return _act(database, text, _values(row, database), others)
 
 
-def change_with_rows(change: Change, values: dict[str, Any], others: Sequence[models.Model]) -> Act:
-    """To carry out a change and insert `others`, if it finds its row."""
+def change_statement(
+    change: ConditionalUpdate, values: dict[str, Any], others: Sequence[models.Model]
+) -> Statement:
+    """Make a statement that carries out a change and inserts `others`, if it finds its row.
+
+    `values` fill the slots of the change.
+    """
     database = this_database()
     text, parameters = change.statement(database)
     return _act(database, text, fill(parameters, values, database), others)
 
 
 def insert_rows(rows: Sequence[models.Model]) -> None:
-    """Insert rows of one model with one statement."""
+    """Insert rows of one model at once, with one statement."""
     database = this_database()
     columns, marks = _columns_and_marks(type(rows[0]))
     values: list[Any]
@@ -90,7 +102,7 @@ def _as_object(row: models.Model) -> dict[str, Any]:
 
 
 def _as_text(value: Any) -> str:
-    """What JSON has no form for, as PostgreSQL reads it."""
+    """Spell what JSON has no form for as PostgreSQL reads it."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, (bytes, memoryview)):
@@ -101,8 +113,10 @@ def _as_text(value: Any) -> str:
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_as_text).encode
 
 
-def _act(database: Any, text: str, parameters: list[Any], others: Sequence[models.Model]) -> Act:
-    """All is worked out here; what is left is for the database, on the connection of whoever does it."""
+def _act(
+    database: Any, text: str, parameters: list[Any], others: Sequence[models.Model]
+) -> Statement:
+    """Work out all but what the database does, on the connection of whoever runs the statement."""
     if database.vendor == "postgresql":
         for other in others:
             parameters += _values(other, database)
@@ -128,7 +142,7 @@ def _change_and_store(text: str, parameters: list[Any], others: Sequence[models.
 
 @lru_cache(maxsize=64)
 def _with_change(text: str, others: tuple[type[models.Model], ...]) -> str:
-    """The change as a common table expression that each INSERT selects from."""
+    """Make the change a common table expression that each INSERT selects from."""
     inserts = []
     for model in others:
         columns, marks = _columns_and_marks(model)
@@ -167,7 +181,7 @@ _PLAIN = {
 
 @lru_cache(maxsize=64)
 def _fields(model: type[models.Model], vendor: str) -> list[tuple[Any, bool]]:
-    """Each field, and whether its value goes to the driver as it stands in the object."""
+    """Return each field, and whether its value goes to the driver as it stands in the object."""
     return [
         (field, vendor == "postgresql" and type(_aim(field)) in _PLAIN)
         for field in model._meta.concrete_fields

@@ -1,7 +1,7 @@
-"""Queries that are put together once and then only run: Django's compiler costs more than the database.
+"""Compile querysets once and run them often: Django's compiler costs more time than the database.
 
-Several querysets that each find one row at most become one statement, so that they cost one round trip
-and see one state of the database.
+Several querysets that each find at most one row are joined into one statement. So they cost one
+round trip and see one state of the database.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ Decoder = Callable[[Sequence[Any], Any], Any]
 
 
 class Slot(models.Expression):
-    """Stands for a value in a queryset that is given each time it is run."""
+    """A placeholder in a queryset, for a value that is given each time the query runs."""
 
     def __init__(self, name: str, output_field: "models.Field[Any, Any]") -> None:
         super().__init__(output_field=output_field)
@@ -24,7 +24,7 @@ class Slot(models.Expression):
         return "%s", (self,)
 
     def fill(self, values: dict[str, Any], to: Any) -> Any:
-        """The value as the driver of the connection `to` takes it."""
+        """Return the value as the driver of the connection `to` takes it."""
         return self.output_field.get_db_prep_value(values[self.name], to)
 
 
@@ -35,9 +35,10 @@ class _Compiled(NamedTuple):
 
 
 class CompiledQuery:
-    """`querysets` makes the querysets, with a `Slot` for each value that differs from run to run.
+    """Querysets that are compiled at the first run, for each kind of database.
 
-    The first finds the row without which the others do not matter.
+    `querysets` makes them, with a `Slot` for each value that differs from run to run. The first one
+    finds the row without which the others do not matter.
     """
 
     def __init__(self, querysets: Callable[[], "Sequence[models.QuerySet[Any, Any]]"]) -> None:
@@ -45,9 +46,10 @@ class CompiledQuery:
         self._compiled: dict[str, _Compiled] = {}
 
     def first(self, **values: Any) -> tuple[Any, ...] | None:
-        """What each queryset finds: an object, a dictionary for `values()`, or None.
+        """Run the query and return what each queryset finds: an object, a dictionary where it
+        says `values()`, or None.
 
-        None at all where the first finds nothing.
+        Returns None where the first queryset finds nothing.
         """
         database = this_database()
         compiled = self._compiled.get(database.vendor) or self._compile(database)
@@ -59,7 +61,7 @@ class CompiledQuery:
         return tuple([decode(row[part], database) for part, decode in compiled.parts])
 
     def all(self, **values: Any) -> list[Any]:
-        """Everything that the first queryset finds, in no order."""
+        """Run the query and return everything that the first queryset finds, in no order."""
         database = this_database()
         compiled = self._compiled.get(database.vendor) or self._compile(database)
         part, decode = compiled.parts[0]
@@ -68,8 +70,8 @@ class CompiledQuery:
         return [decode(row[part], database) for row in cursor.fetchall()]
 
     def _compile(self, database: Any) -> _Compiled:
-        """Each queryset is a table of the statement, followed by a column that tells whether its row is
-        there."""
+        """Make each queryset a table of the statement, with a column that tells whether its row
+        is there."""
         tables: list[str] = []
         parameters: list[Any] = []
         parts: list[tuple[slice, Decoder]] = []
@@ -95,18 +97,18 @@ class CompiledQuery:
 
 
 def this_database() -> Any:
-    """The thread's connection itself: `django.db.connection` looks it up each time it is asked a thing."""
+    """Return the thread's connection itself: `django.db.connection` looks it up at each use."""
     return connections[DEFAULT_DB_ALIAS]
 
 
 def cursor_of(database: Any) -> Any:
-    """One for a statement whose rows are fetched at once; kept where the backend keeps one."""
+    """Return a cursor for a statement whose rows are fetched at once; the backend may keep one."""
     kept_cursor = getattr(database, "kept_cursor", None)
     return database.cursor() if kept_cursor is None else kept_cursor()
 
 
 def fill(parameters: Sequence[Any], values: dict[str, Any], database: Any) -> list[Any]:
-    """Parameters of a compiled statement with the slots filled."""
+    """Return the parameters of a compiled statement with the slots filled."""
     return [each.fill(values, database) if isinstance(each, Slot) else each for each in parameters]
 
 

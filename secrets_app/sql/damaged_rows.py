@@ -1,5 +1,8 @@
-"""Reading rows that somebody may have edited into what no program of ours would write: such a row is named,
-and keeps nobody from looking at the others."""
+"""Read rows although some of them may be damaged.
+
+Somebody may have edited a row into what no program of ours writes. It is named, and the others are
+read all the same.
+"""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,9 +31,9 @@ UNREADABLE = (
 def read_each(
     rows: QuerySet[Any, Row], use: Callable[[Row], Use], *, most: int
 ) -> tuple[list[tuple[Row, Use]], list[str]]:
-    """The first rows with what `use` makes of each, and the ids of those that cannot be read or used.
+    """Return the first `most` rows with what `use` makes of each, and the ids of the damaged ones.
 
-    `most`: how many rows. One statement, unless there is such a row: then one for each.
+    It takes one statement, or one for each row where a row is damaged.
     """
     try:
         return [(row, use(row)) for row in rows[:most]], []
@@ -49,7 +52,7 @@ def read_each(
 
 
 def _shown(name: str) -> str:
-    """An id as it is written elsewhere; SQLite keeps a UUID's without hyphens."""
+    """Spell an id as elsewhere; SQLite keeps UUIDs without hyphens."""
     with suppress(ValueError):
         return str(UUID(name)) if len(name) == 32 else name
     return name

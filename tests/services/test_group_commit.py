@@ -179,7 +179,7 @@ def test_a_write_that_the_database_refuses_fails_alone(alice, vault, gathering):
                 cursor.execute("INSERT INTO secrets_app_secret (id) VALUES (NULL)")
             return True
 
-        return convoy.commit_change(refused)
+        return convoy.commit_statement(refused)
 
     results = at_once(5, at_the_door)
     assert isinstance(results.pop(2), DatabaseError)

@@ -24,7 +24,7 @@ from secrets_app.services.secrets.lookup import (
 )
 from secrets_app.services.transactions.audited import audited
 from secrets_app.services.transactions.retry import retried
-from secrets_app.sql.change_with_rows import change_with_rows, update_of
+from secrets_app.sql.change_with_rows import change_statement, conditional_update
 from secrets_app.sql.compiled import Slot
 
 
@@ -91,7 +91,7 @@ def open_version(version: SecretVersion) -> Plaintext:
 
 
 # Checks and counts in one statement, so that no two readers get the same last access.
-_SPEND = update_of(
+_SPEND = conditional_update(
     lambda: SecretVersion.objects.filter(
         pk=Slot("version", UUIDField()),
         disabled_at__isnull=True,
@@ -103,4 +103,4 @@ _SPEND = update_of(
 
 
 def _spend_access(version: SecretVersion, events: Sequence[AuditEvent]) -> bool:
-    return change_with_rows(_SPEND, {"version": version.pk}, events)()
+    return change_statement(_SPEND, {"version": version.pk}, events)()

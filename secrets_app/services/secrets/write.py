@@ -23,10 +23,10 @@ from secrets_app.services.sealing.vault_keys import active_vault_key, prepare_va
 from secrets_app.services.secrets import preconditions
 from secrets_app.services.secrets.preconditions import Precondition
 from secrets_app.services.transactions.audited import audited, audited_transaction
-from secrets_app.services.transactions.group_commit import commit_change
+from secrets_app.services.transactions.group_commit import commit_statement
 from secrets_app.services.transactions.idempotency import IdempotencyClaim
 from secrets_app.services.transactions.retry import retried
-from secrets_app.sql.change_with_rows import change_with_rows, insert_with_rows, update_of
+from secrets_app.sql.change_with_rows import change_statement, conditional_update, insert_statement
 from secrets_app.sql.compiled import Slot
 
 _ATTEMPTS = 5
@@ -99,7 +99,7 @@ def _is_all_there_is_to_do(secret: Secret) -> bool:
 
 
 # Finds the row only while nobody else has written to it, or ended it.
-_ADVANCE = update_of(
+_ADVANCE = conditional_update(
     lambda: Secret.objects.filter(
         # A row that somebody holds counts as changed: it is waited for by who wants it, not by a convoy.
         pk__in=Secret.objects.select_for_update(skip_locked=True)
@@ -121,13 +121,13 @@ def _append(version: SecretVersion, events: Sequence[AuditEvent]) -> bool:
         new = Secret(
             pk=secret.pk, vault_id=secret.vault_id, path=secret.path, current_version=version.number
         )
-        return commit_change(insert_with_rows(new, [version, *events]))
+        return commit_statement(insert_statement(new, [version, *events]))
     numbers = {
         "secret": secret.pk,
         "current": secret.current_version,
         "next": version.number,
     }
-    return commit_change(change_with_rows(_ADVANCE, numbers, [version, *events]))
+    return commit_statement(change_statement(_ADVANCE, numbers, [version, *events]))
 
 
 def next_version(

@@ -15,7 +15,7 @@ event in it. Four modules carry it; none of them knows what is stored.
    `audited_transaction` opens the transaction as well.
 
 4. `group_commit` is at the end of the common case. A write or a read that is a single statement
-   with its event does not commit alone: `commit_change` and `commit_events` commit what concurrent
+   with its event does not commit alone: `commit_statement` and `commit_events` commit what concurrent
    requests brought together, and return when that commit is done. Within a transaction they run at
    once, and that transaction commits.
 

@@ -74,7 +74,7 @@ def commit_events(rows: Sequence[AuditEvent]) -> None:
         _reads.join(_Waiting(rows, None))
 
 
-def commit_change(act: Callable[[], bool]) -> bool:
+def commit_statement(act: Callable[[], bool]) -> bool:
     """Have `act`, one statement or a short transaction, carried out by whichever thread's turn it is;
     returns its result when it is committed, or in a transaction at once.
 
