@@ -17,6 +17,7 @@ SecretsAppError
 │   ├── InvalidPattern
 │   └── InvalidConditions
 ├── TooLarge                    a body or value beyond its bound
+├── InconsistentVault           a vault's marks contradict its keys: the database was edited
 ├── SourceError                 what secrets are imported from cannot be read
 ├── BackupError                 no backup could be written
 └── CryptoError                 sealing or opening failed
@@ -147,6 +148,15 @@ class TooLarge(SecretsAppError):
 
     def __init__(self, what: str, limit_bytes: int) -> None:
         super().__init__(f"{what} is larger than {limit_bytes} bytes.")
+
+
+class InconsistentVault(SecretsAppError):
+    """A caller is told this with a 500, since only an operator can put it right."""
+
+    detail = (
+        "What is stored about this vault contradicts itself, so nothing of it is served."
+        " An operator finds out more with manage.py verify_vault."
+    )
 
 
 class SourceError(SecretsAppError):

@@ -131,6 +131,8 @@ def _status(exc: Exception) -> int:
 def _detail(exc: Exception, status: int) -> str:
     if isinstance(exc, errors.SecretsAppError) and status < 500:
         return exc.detail
+    if isinstance(exc, errors.InconsistentVault):
+        return exc.detail  # repeating the request does not help, and asking an operator does
     if isinstance(exc, _PASSING):
         return "A part of the service cannot be reached. Nothing was stored. Try again later."
     if isinstance(exc, ValidationError):

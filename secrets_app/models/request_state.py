@@ -12,6 +12,7 @@ from django.db.models import (
     BooleanField,
     CharField,
     Exists,
+    ExpressionWrapper,
     F,
     FilteredRelation,
     Q,
@@ -24,7 +25,7 @@ from django.db.models import (
 from secrets_app.models.principal import Principal, RevokedToken
 from secrets_app.models.rules import rules_in
 from secrets_app.models.secret import Secret, SecretVersion, versions_with_rows
-from secrets_app.models.vault import Vault, VaultKey
+from secrets_app.models.vault import Vault, VaultKey, is_consistent
 from secrets_app.sql.any_of import ListSlot
 from secrets_app.sql.compiled import CompiledQuery, Slot
 
@@ -113,6 +114,9 @@ def _find(queries: dict[Fetch, CompiledQuery], fetch: Fetch, **values: Any) -> F
     return found[0], state
 
 
+_IS_CONSISTENT = ExpressionWrapper(is_consistent(), BooleanField())
+
+
 def _principal(who: Q, key_condition: Q, revoked: Any) -> QuerySet[Principal, Any]:
     """State of principal and credential, and the policies of the caller in the vault."""
     vault_id = Slot("vault", UUIDField())
@@ -123,6 +127,7 @@ def _principal(who: Q, key_condition: Q, revoked: Any) -> QuerySet[Principal, An
             user_is_active=F("user__is_active"),
             agent_vault_ids=F("agent__vault_ids"),
             revoked=revoked,
+            vault_is_consistent=Subquery(vault.values(consistent=_IS_CONSISTENT)),
             vault_owner=Subquery(vault.values("owner_id"), output_field=UUIDField()),
             rules=rules_in(vault_id),
             key=FilteredRelation("api_keys", condition=key_condition),
@@ -137,6 +142,7 @@ def _principal(who: Q, key_condition: Q, revoked: Any) -> QuerySet[Principal, An
             "agent_vault_ids",
             "revoked",
             "vault_owner",
+            "vault_is_consistent",
             "rules",
             "key__id",
             "key__revoked_at",

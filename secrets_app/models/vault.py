@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from secrets_app.crypto.context import WrappedKek
@@ -72,3 +72,19 @@ class VaultKey(models.Model):
     def wrapped_key(self) -> WrappedKek:
         """The key as the keyring takes it."""
         return WrappedKek(self.vault_id, self.version, self.root_key_id, bytes(self.wrapped))
+
+
+def is_consistent() -> Q:
+    """Holds for a vault that is in use and whose marks fit its keys: it was not destroyed, and a key
+    seals. To be used in a filter or an annotation of vaults."""
+    sealing = VaultKey.objects.filter(vault=OuterRef("pk"), state=VaultKey.State.ACTIVE)
+    return Q(destroyed_at__isnull=True) & Q(Exists(sealing))
+
+
+def is_destroyed() -> Q:
+    """Holds for a vault that a purge destroyed: it was deleted before, and no key is left. A mark alone,
+    which somebody may have put there, does not do."""
+    left = VaultKey.objects.filter(vault=OuterRef("pk")).exclude(
+        state=VaultKey.State.DESTROYED, wrapped=b""
+    )
+    return Q(destroyed_at__isnull=False, deleted_at__isnull=False) & ~Q(Exists(left))

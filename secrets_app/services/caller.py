@@ -32,12 +32,16 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class VaultAccess:
-    """A vault that exists, and what the caller has in it; `path_state` where the request sought it."""
+    """A vault that exists, and what the caller has in it; `path_state` where the request sought it.
+
+    `is_consistent`: whether its marks fit its keys. One where they do not is not served.
+    """
 
     id: UUID
     is_owner: bool
     rules: tuple[Rule, ...]
     path_state: PathState | None = None
+    is_consistent: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def test_moving_to_another_root_key(alice, filled, settings, tmp_path):
     assert inventory["keys_under_old_root_keys"] == 2
     assert run_json("rotate_root") == {"active_root_key": new, "rewrapped": 2, "failed": []}
     assert run_json("keys")["keys_under_old_root_keys"] == 0
-    assert run_json("verify_vault") == {"checked": 8, "findings": []}
+    assert run_json("verify_vault") == {"checked": 11, "findings": []}
     assert alice.api.get(secret_url(filled, "app/1")).json()["value"] == "value 1"
     assert "rewrapped: 2" in run("rotate_root", "--all")
 
@@ -135,8 +135,8 @@ def test_the_table_of_keys(alice, filled):
 
 
 def test_verifying(filled):
-    assert "8 rows checked, all is well" in run("verify_vault")
-    assert "8 rows checked" in run("verify_vault", filled.pk)
+    assert "11 rows checked, all is well" in run("verify_vault")
+    assert "11 rows checked" in run("verify_vault", filled.pk)
     bad = SecretVersion.objects.first()
     SecretVersion.objects.filter(pk=bad.pk).update(value=Sealed(b"\1" + bytes(80)))
     out = StringIO()

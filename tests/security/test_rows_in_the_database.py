@@ -1,28 +1,14 @@
 """Somebody with write access to the database moves, renumbers, swaps and edits rows."""
 
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from django.db import connection
 
 from secrets_app.models import AuditEvent, Secret, SecretVersion, VaultKey
 from tests.cast import body, secret_url, vault_of
+from tests.intruder import raw_update
 
 CANARY = "canary-4711"
-
-
-def raw_update(model, pk, **columns):
-    """Straight SQL, as an intruder would."""
-    assignments = ", ".join(f"{column} = %s" for column in columns)
-    table = model._meta.db_table
-    values = [as_stored(value) for value in (*columns.values(), pk)]
-    with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {table} SET {assignments} WHERE id = %s", values)
-        assert cursor.rowcount == 1
-
-
-def as_stored(value):
-    return value.hex if isinstance(value, UUID) and connection.vendor == "sqlite" else value
 
 
 def envelope(version):

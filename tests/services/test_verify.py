@@ -7,10 +7,10 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from secrets_app.errors import ProviderUnavailable
+from secrets_app.errors import ProviderUnavailable, UnknownRootKey
 from secrets_app.fields import Sealed
 from secrets_app.keys import keyring
-from secrets_app.models import AuditEvent, Secret, SecretVersion, Vault, VaultKey
+from secrets_app.models import AuditEvent, AuditKey, Secret, SecretVersion, Vault, VaultKey
 from secrets_app.services.audit import OPERATOR
 from secrets_app.services.keys.verify import check_everything, count_checks, note_check
 from tests.cast import body, secret_url, vault_of
@@ -118,6 +118,36 @@ def test_a_secret_turned_back_to_an_older_version_is_found(filled):
     assert verify() == [("secret", secret.pk, "points at version 2, its last is 3")]
 
 
+@pytest.mark.parametrize("page", [1, 2, 3, 6, 7])
+def test_the_log_is_read_to_its_end_and_each_secret_named_once(alice, filled, monkeypatch, page):
+    alice.api.post(f"/v1/vaults/{filled.pk}/secret-rotate/b", {})
+    monkeypatch.setattr("secrets_app.services.audit.witness._EVENTS_AT_ONCE", page)
+    assert verify() == []
+    for path in ("a", "b"):
+        SecretVersion.objects.filter(secret__path=path, number__gt=1).delete()
+    Secret.objects.update(current_version=1)
+    assert sorted(pk for kind, pk, _ in verify() if kind == "secret") == sorted(
+        Secret.objects.values_list("pk", flat=True)
+    )
+
+
+def test_an_event_that_was_put_in_is_no_witness(filled):
+    """A log entry without the log's key does not bring a secret under suspicion."""
+    event = AuditEvent.objects.filter(action="secret.write").latest("id")
+    event.pk, event.details = uuid4(), {"path": "b", "version": 4}
+    event.save(force_insert=True)
+    assert verify() == []
+
+
+def test_without_a_suspicion_the_audit_key_is_not_asked_for(filled):
+    AuditKey.objects.update(root_key_id="local:unknown")
+    assert verify() == []
+    SecretVersion.objects.filter(secret__path="a", number=3).delete()
+    Secret.objects.filter(path="a").update(current_version=2)
+    with pytest.raises(UnknownRootKey):
+        verify()
+
+
 def test_a_row_moved_to_another_vault_is_found(alice, filled):
     other = vault_of(alice, "other")
     row = version("a", 2)
@@ -164,9 +194,15 @@ def test_a_vault_without_an_active_key_is_found(filled):
 
 
 def test_a_destroyed_key_with_values_under_it_is_found(filled):
-    VaultKey.objects.update(state="destroyed")
+    VaultKey.objects.update(state="destroyed", wrapped=b"")
     problems = {problem for _, _, problem in verify()}
     assert problems == {"has no active key", "lies under a key that was destroyed"}
+
+
+def test_a_vault_that_was_destroyed_without_being_deleted_is_found(filled):
+    Vault.objects.update(destroyed_at=timezone.now())
+    VaultKey.objects.update(state="destroyed", wrapped=b"")
+    assert ("vault", filled.pk, "is marked as destroyed, but not as deleted") in verify()
 
 
 def test_destroyed_vaults_and_versions_are_no_finding(alice, filled):

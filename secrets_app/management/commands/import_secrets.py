@@ -14,7 +14,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from secrets_app.conf import app_settings
-from secrets_app.errors import Conflict, Forbidden, InvalidPath, SourceError
+from secrets_app.errors import Conflict, Forbidden, InconsistentVault, InvalidPath, SourceError
 from secrets_app.management.keys import COULD_NOT_LOOK, FOUND, key_errors
 from secrets_app.management.lookup import person_named, vault_named
 from secrets_app.management.progress import progress
@@ -87,7 +87,7 @@ class Command(BaseCommand):
                         on_conflict=on_conflict,
                         on_progress=advance,
                     )
-                except (Forbidden, Conflict) as error:
+                except (Forbidden, Conflict, InconsistentVault) as error:
                     message = f"{error.detail} Nothing was imported."
                     raise CommandError(message, returncode=FOUND) from None
         self._report(

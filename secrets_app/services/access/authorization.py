@@ -9,9 +9,9 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from secrets_app.errors import Forbidden, NotFound
+from secrets_app.errors import Forbidden, InconsistentVault, NotFound
 from secrets_app.policy.decision import Decision, Effect, Permission, decide
-from secrets_app.services.audit import DENIED, Resource, record
+from secrets_app.services.audit import DENIED, FAILURE, Resource, record
 from secrets_app.services.caller import Caller, VaultAccess
 
 
@@ -76,9 +76,22 @@ def require_owner(*, caller: Caller, vault_id: UUID, action: str, path: str | No
 
 
 def vault_of(caller: Caller, vault_id: UUID) -> VaultAccess:
-    """What the caller has in the vault of this request. Raises NotFound."""
+    """What the caller has in the vault of this request.
+
+    Raises NotFound, and InconsistentVault with an audit event.
+    """
     if caller.vault is None or caller.vault.id != vault_id:
         raise NotFound("There is no such vault.")
+    if not caller.vault.is_consistent:
+        with transaction.atomic():
+            record(
+                "vault.refuse",
+                FAILURE,
+                actor=caller.actor,
+                resource=Resource("vault", vault_id, vault_id),
+                details={"reason": InconsistentVault.__name__},
+            )
+        raise InconsistentVault
     return caller.vault
 
 

@@ -81,6 +81,7 @@ def _identify(
             is_owner=row["vault_owner"] == row["pk"],
             rules=parse_rules(row["rules"]) if _may_enter(row, claims, vault_id) else (),
             path_state=state,
+            is_consistent=row["vault_is_consistent"],
         )
     actor = Actor(row["pk"], row["kind"], anonymous.address, anonymous.request_id)
     return Caller(id=row["pk"], kind=row["kind"], actor=actor, claims=claims, vault=vault)

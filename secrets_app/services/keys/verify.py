@@ -1,7 +1,8 @@
 """Checking everything that is stored: does each KEK and each value open, is each row where it belongs?
 
 Nothing is shown, kept or changed. What a value is bound to (vault, secret, path, version, type) is
-proven by its opening; what stands beside it (see docs/threat-model.md) is not.
+proven by its opening. That nothing newer was there is vouched for by the audit log, as far back as it
+goes. What else stands beside a value (see docs/threat-model.md) is not looked at.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,9 +18,12 @@ from secrets_app.errors import EnvelopeError, OpenError, UnknownRootKey
 from secrets_app.fields import Sealed
 from secrets_app.keys import keyring
 from secrets_app.models import Secret, SecretVersion, Vault, VaultKey
+from secrets_app.models.vault import is_destroyed
 from secrets_app.services.audit import FAILURE, SUCCESS, Resource, record
+from secrets_app.services.audit.witness import claims_of_writes, count_writes
 from secrets_app.services.caller import Actor
 from secrets_app.services.keys.batches import in_batches
+from secrets_app.services.sealing.audit_keys import opened_audit_keys
 from secrets_app.sql.damaged_rows import UNREADABLE, read_each
 
 _ROWS = 500
@@ -43,7 +47,7 @@ class Finding:
 def count_checks(*, vault_id: UUID | None) -> int:
     """How many rows `check_everything` will look at."""
     scopes = (_vaults(vault_id), _keys(vault_id), _secrets(vault_id), _versions(vault_id))
-    return sum(scope.count() for scope in scopes)
+    return sum(scope.count() for scope in scopes) + count_writes(vault_id=vault_id)
 
 
 def check_everything(
@@ -80,21 +84,37 @@ def _findings(vault_id: UUID | None, on_progress: Callable[[int], None]) -> Iter
     for finding in _check_keys(vault_id, on_progress):
         unopened.add(finding.id)
         yield finding
-    yield from _check_secrets(vault_id, on_progress)
+    misnumbered = set()
+    for finding in _check_secrets(vault_id, on_progress):
+        misnumbered.add(finding.id)
+        yield finding
     yield from _check_versions(vault_id, unopened, on_progress)
+    # Last, since it may need the audit key, and what was found is to be told without it.
+    yield from _check_against_log(vault_id, misnumbered, on_progress)
 
 
 def _check_vaults(vault_id: UUID | None, on_progress: Callable[[int], None]) -> Iterator[Finding]:
-    """Every vault that is not destroyed has one active key."""
+    """Every vault that is not destroyed has one active key, and says so."""
     active = Count("keys", filter=Q(keys__state=VaultKey.State.ACTIVE))
-    for vault in _vaults(vault_id).only("pk").annotate(active=active).iterator():
-        if vault.active != 1:
-            yield Finding("vault", vault.pk, vault.pk, "has no active key")
+    left = Count("keys", filter=~Q(keys__state=VaultKey.State.DESTROYED, keys__wrapped=b""))
+    vaults = _vaults(vault_id).only("deleted_at", "destroyed_at")
+    for vault in vaults.annotate(active=active, left=left).iterator():
+        problem = _problem_of_vault(vault)
+        if problem:
+            yield Finding("vault", vault.pk, vault.pk, problem)
         on_progress(1)
 
 
+def _problem_of_vault(vault: Any) -> str | None:
+    if vault.destroyed_at is not None and vault.left:
+        return "is marked as destroyed, but has keys that are not"
+    if vault.destroyed_at is not None and vault.deleted_at is None:
+        return "is marked as destroyed, but not as deleted"
+    return None if vault.active == 1 else "has no active key"
+
+
 def _check_keys(vault_id: UUID | None, on_progress: Callable[[int], None]) -> Iterator[Finding]:
-    columns = ("vault_id", "version", "root_key_id", "wrapped")
+    columns = ("vault_id", "version", "state", "root_key_id", "wrapped")
     for key in _pages(_keys(vault_id).only(*columns)):
         problem = _problem_of_key(key)
         if problem:
@@ -106,6 +126,8 @@ def _check_keys(vault_id: UUID | None, on_progress: Callable[[int], None]) -> It
 
 
 def _problem_of_key(key: VaultKey) -> str | None:
+    if key.state == VaultKey.State.DESTROYED:
+        return "is marked as destroyed, but is still there"
     try:
         keyring().check(key.wrapped_key())
     except (OpenError, *UNREADABLE):
@@ -143,6 +165,31 @@ def _problem_of_numbers(secret: Any) -> str | None:
     if secret.count != last:
         return f"lacks {last - secret.count} of its {last} versions"
     return None
+
+
+def _check_against_log(
+    vault_id: UUID | None, misnumbered: set[UUID], on_progress: Callable[[int], None]
+) -> Iterator[Finding]:
+    """No secret points at an older version than the log has a write of. `misnumbered` were told of."""
+    told = set(misnumbered)
+    keys = None
+    for claims, events in claims_of_writes(vault_id=vault_id):
+        # Read after its events, which were committed together: an honest number is as high as theirs.
+        ids = list({claim.secret_id for claim in claims})
+        secrets = {row.pk: row for row in _secrets(vault_id).filter(pk__any_of=ids)} if ids else {}
+        for claim in sorted(claims, key=lambda each: each.version, reverse=True):
+            secret = secrets.get(claim.secret_id)
+            if secret is None or secret.pk in told or claim.version <= secret.current_version:
+                continue
+            keys = keys or opened_audit_keys()[0]
+            if claim.is_genuine(keys):
+                told.add(secret.pk)
+                problem = (
+                    f"points at version {secret.current_version},"
+                    f" but the audit log has a write of version {claim.version}"
+                )
+                yield Finding("secret", secret.pk, secret.vault_id, problem)
+        on_progress(events)
 
 
 def _check_versions(
@@ -231,12 +278,12 @@ def _pages(rows: QuerySet[Any]) -> Iterator[Any]:
 
 
 def _vaults(vault_id: UUID | None) -> QuerySet[Vault]:
-    living = Vault.objects.filter(destroyed_at__isnull=True)
+    living = Vault.objects.filter(~is_destroyed())
     return living if vault_id is None else living.filter(pk=vault_id)
 
 
 def _keys(vault_id: UUID | None) -> QuerySet[VaultKey]:
-    living = VaultKey.objects.exclude(state=VaultKey.State.DESTROYED)
+    living = VaultKey.objects.exclude(state=VaultKey.State.DESTROYED, wrapped=b"")
     return living if vault_id is None else living.filter(vault_id=vault_id)
 
 
@@ -254,4 +301,4 @@ def _versions(vault_id: UUID | None) -> QuerySet[SecretVersion]:
 
 def _destroyed_vaults() -> QuerySet[Vault, Any]:
     """Excluded rather than joined: rows of a vault that is not there at all are to be seen."""
-    return Vault.objects.filter(destroyed_at__isnull=False).values_list("pk", flat=True)
+    return Vault.objects.filter(is_destroyed()).values_list("pk", flat=True)

@@ -10,9 +10,10 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from secrets_app.crypto.plaintext import Plaintext
-from secrets_app.errors import Conflict, Forbidden
+from secrets_app.errors import Conflict, Forbidden, InconsistentVault
 from secrets_app.models import Principal, Secret, Vault
 from secrets_app.models.rules import parse_rules, rules_in
+from secrets_app.models.vault import is_consistent
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.scope import scope_of
 from secrets_app.services.audit import DENIED, OPERATOR, SUCCESS, Event, Resource, record_all
@@ -71,8 +72,11 @@ def import_secrets(
     """Store a version at each path in the name of `principal`, in one transaction; returns what became
     of them. The owner may do it, and whoever has policies that allow to write at every path.
 
-    Raises Forbidden, Conflict, OpenError, ProviderError; nothing at all is stored then.
+    Raises Forbidden, Conflict, InconsistentVault, OpenError, ProviderError; nothing at all is stored
+    then.
     """
+    if not Vault.objects.filter(is_consistent(), pk=vault.pk).exists():
+        raise InconsistentVault
     _authorize(principal, vault, list(values))
     vault_key = active_vault_key(vault_id=vault.pk)
     paths = sorted(values)

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 
 from secrets_app.conf import app_settings
 from secrets_app.models import Policy, RevokedToken, Secret, SecretVersion, Vault, VaultKey
+from secrets_app.models.vault import is_destroyed
 from secrets_app.services.audit import OPERATOR, SUCCESS, Event, Resource, record, record_all
 from secrets_app.services.transactions.idempotency import (
     count_old_keys,
@@ -54,7 +55,8 @@ def purge_deleted(*, now: datetime, on_progress: Callable[[int], None]) -> Purge
     for vault_id in list(_doomed_vaults(end).values_list("pk", flat=True)):
         purged.vaults += _shred(vault_id, now)
     for vault_id in list(
-        Vault.objects.filter(destroyed_at__isnull=False, secrets__isnull=False)
+        # Where keys are left, the mark is not this purge's.
+        Vault.objects.filter(is_destroyed(), secrets__isnull=False)
         .values_list("pk", flat=True)
         .distinct()
     ):

@@ -12,7 +12,7 @@ from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.errors import NotFound, OpenError, Unavailable
 from secrets_app.fields import Sealed
 from secrets_app.keys import keyring
-from secrets_app.models import AuditEvent, SecretVersion
+from secrets_app.models import AuditEvent, SecretVersion, VaultKey
 from secrets_app.models.request_state import Fetch
 from secrets_app.services.audit import SUCCESS, Event, Resource, record_all, record_with
 from secrets_app.services.caller import Caller
@@ -85,7 +85,8 @@ def _find(caller: Caller, vault_id: UUID, path: str, number: int | None) -> Secr
 def open_version(version: SecretVersion) -> Plaintext:
     """Open what is sealed in a row. Raises EnvelopeError, OpenError, ProviderError."""
     sealed = version.value
-    if not isinstance(sealed, Sealed):
+    # A key's mark and its bytes are two columns: one of them may have been put back.
+    if not isinstance(sealed, Sealed) or version.vault_key.state == VaultKey.State.DESTROYED:
         raise OpenError
     return keyring().open(sealed.envelope, version.encryption_context())
 
