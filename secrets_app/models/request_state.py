@@ -114,20 +114,18 @@ def _find(queries: dict[Fetch, CompiledQuery], fetch: Fetch, **values: Any) -> F
     return found[0], state
 
 
-_IS_CONSISTENT = ExpressionWrapper(is_consistent(), BooleanField())
-
-
 def _principal(who: Q, key_condition: Q, revoked: Any) -> QuerySet[Principal, Any]:
     """State of principal and credential, and the policies of the caller in the vault."""
     vault_id = Slot("vault", UUIDField())
     vault = Vault.objects.filter(pk=vault_id, deleted_at__isnull=True)
+    consistent = ExpressionWrapper(is_consistent(), BooleanField())
     return (
         Principal.objects.filter(who)
         .annotate(
             user_is_active=F("user__is_active"),
             agent_vault_ids=F("agent__vault_ids"),
             revoked=revoked,
-            vault_is_consistent=Subquery(vault.values(consistent=_IS_CONSISTENT)),
+            vault_is_consistent=Subquery(vault.values(consistent=consistent)),
             vault_owner=Subquery(vault.values("owner_id"), output_field=UUIDField()),
             rules=rules_in(vault_id),
             key=FilteredRelation("api_keys", condition=key_condition),

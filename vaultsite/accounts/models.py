@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_otp.models import Device, ThrottlingMixin
 from django_otp.oath import TOTP
 
-from secrets_app.services.identity import seed_of
+from secrets_app.services.identity.second_factor import seed_of
 
 
 class LowerCaseEmailField(models.EmailField):  # type: ignore[type-arg]
