@@ -10,15 +10,23 @@ runs when it is called, in any thread, and tells whether it changed anything.
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import lru_cache, partial
-from typing import Any
+from functools import lru_cache
+from typing import Any, Protocol
 
 from django.db import models, transaction
 from django.db.models import sql
 
 from secrets_app.sql.compiled import cursor_of, fill, this_database
 
-Statement = Callable[[], bool]
+
+class Statement(Protocol):
+    """Run what was worked out beforehand, in any thread; return whether it changed anything.
+
+    `lock_timeout`: how long it and what follows in its transaction may wait for a lock, in PostgreSQL's
+    words such as `10ms`; beyond that django.db.OperationalError is raised. None: as long as it takes.
+    """
+
+    def __call__(self, *, lock_timeout: str | None = None) -> bool: ...
 
 
 class ConditionalUpdate:
@@ -59,7 +67,10 @@ def insert_statement(row: models.Model, others: Sequence[models.Model]) -> State
     database = this_database()
     columns, marks = _columns_and_marks(type(row))
     # S608: names of our own tables and columns, quoted.
-    text = f"INSERT INTO {columns} VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+    if database.vendor == "postgresql":
+        text = f"INSERT INTO {columns} SELECT {marks} FROM patience ON CONFLICT DO NOTHING"  # noqa: S608
+    else:
+        text = f"INSERT INTO {columns} VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
     return _act(database, text, _values(row, database), others)
 
 
@@ -121,8 +132,16 @@ def _act(
         for other in others:
             parameters += _values(other, database)
         statement = _with_change(text, tuple(type(other) for other in others))
-        return partial(_change, statement, parameters)
-    return partial(_change_and_store, text, parameters, others)
+
+        def act(*, lock_timeout: str | None = None) -> bool:
+            return _change(statement, [lock_timeout, *parameters])
+
+    else:
+
+        def act(*, lock_timeout: str | None = None) -> bool:
+            return _change_and_store(text, parameters, others)
+
+    return act
 
 
 def _change(text: str, parameters: list[Any]) -> bool:
@@ -140,14 +159,22 @@ def _change_and_store(text: str, parameters: list[Any], others: Sequence[models.
     return True
 
 
+# How long this transaction waits for locks from here on, set without a statement of its own. What it is
+# joined with is carried out after it. NULL leaves it as it is.
+_PATIENCE = (
+    "patience AS MATERIALIZED (SELECT set_config("
+    "'lock_timeout', coalesce(%s, current_setting('lock_timeout')), true))"
+)
+
+
 @lru_cache(maxsize=64)
 def _with_change(text: str, others: tuple[type[models.Model], ...]) -> str:
     """Make the change a common table expression that each INSERT selects from."""
     inserts = []
     for model in others:
         columns, marks = _columns_and_marks(model)
-        inserts.append(f"INSERT INTO {columns} SELECT {marks} FROM change")  # noqa: S608
-    ctes = [f"change AS ({text} RETURNING 1)"]
+        inserts.append(f"INSERT INTO {columns} SELECT {marks} FROM change, patience")  # noqa: S608
+    ctes = [_PATIENCE, f"change AS ({text} RETURNING 1)"]
     ctes += [f"insert{number} AS ({insert})" for number, insert in enumerate(inserts[:-1])]
     return f"WITH {', '.join(ctes)} {inserts[-1]}"
 

@@ -5,7 +5,7 @@ import time
 from uuid import uuid4
 
 import pytest
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import DatabaseError, OperationalError, connection, connections, transaction
 
 from secrets_app.models import AuditEvent, Secret, SecretVersion
 from secrets_app.services.audit import verify
@@ -174,7 +174,7 @@ def test_a_write_that_the_database_refuses_fails_alone(alice, vault, gathering):
         if number != 2:
             return Api(token).put(secret_url(vault, f"q/{number}"), body()).status_code
 
-        def refused():
+        def refused(**_):
             with connection.cursor() as cursor:
                 cursor.execute("INSERT INTO secrets_app_secret (id) VALUES (NULL)")
             return True
@@ -185,6 +185,48 @@ def test_a_write_that_the_database_refuses_fails_alone(alice, vault, gathering):
     assert isinstance(results.pop(2), DatabaseError)
     assert set(results.values()) == {201}
     assert set(secrets_of(vault)) == {"q/0", "q/1", "q/3", "q/4"}
+
+
+@pytest.mark.only_on("postgresql")
+def test_what_was_lost_with_the_connection_is_not_carried_out_once_more(alice, vault, gathering):
+    """Nobody can know whether the commit took place."""
+    carried_out = []
+
+    def act(number):
+        def one(**_):
+            carried_out.append(number)
+            if number == 3:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+            return True
+
+        return convoy.commit_statement(one)
+
+    results = at_once(5, act)
+    assert results.pop(0) is True
+    assert {type(each) for each in results.values()} == {OperationalError}
+    assert len(carried_out) == len(set(carried_out))
+
+
+def test_a_group_that_is_undone_is_carried_out_by_its_threads_side_by_side(alice, vault, gathering):
+    """One of them hangs, and the others are answered meanwhile."""
+    others_are_done, tries = threading.Barrier(4), {}
+
+    def act(number):
+        def one(**_):
+            tries[number] = tries.get(number, 0) + 1
+            if number == 1 and tries[number] == 1:
+                raise DatabaseError("as for a lock")
+            return True
+
+        result = convoy.commit_statement(one)
+        if number:
+            others_are_done.wait(10)
+        return result
+
+    assert at_once(5, act) == dict.fromkeys(range(5), True)
+    assert gathering == [1, 4]
+    assert tries[1] == 2
 
 
 def test_within_a_transaction_an_event_goes_with_it():

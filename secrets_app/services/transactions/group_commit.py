@@ -3,33 +3,55 @@
 Each request waits for the commit of its own, and answers after it. But while one commit is under way,
 those who come meanwhile gather, and the next of them to get its turn stores for all. A commit costs far
 more than what is committed.
+
+Who waits for a lock waits alone. Within a turn nothing waits for a lock longer than `_LONGEST_LOCK`. A
+group that fails, for this or any other reason, is undone as a whole, and then each of its threads carries
+out its own act by itself, out of turn and side by side with the others. There it may wait for as long as
+somebody holds the lock, while later groups go on. So one held lock costs the others `_LONGEST_LOCK` for
+each request that wants it, and no more.
+
+Nothing is stored twice. An act is carried out anew only after the database has undone it. When the
+connection is lost, nobody can know whether the commit took place, and everybody in the group is told so.
+
+On SQLite there is one lock, of the whole database. A group waits for it as a request alone would, for at
+most the `timeout` of the settings, since until then nobody in any process could write.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 from django.db import InterfaceError, transaction
 
 from secrets_app.models import AuditEvent
-from secrets_app.sql.change_with_rows import insert_rows
+from secrets_app.sql.change_with_rows import Statement, insert_rows
 from secrets_app.sql.compiled import this_database
 
-# In PostgreSQL's words. Who has to wait for a lock longer than that does it alone, not with all others.
-_LONGEST_LOCK = "100ms"
+# In PostgreSQL's words. Above what a commit of another process takes, below what anybody notices.
+_LONGEST_LOCK = "10ms"
+_LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL, Appendix A
 
 
 class _Waiting:
     """What one thread has brought, and what became of it."""
 
-    __slots__ = ("act", "error", "is_done", "result", "rows")
+    __slots__ = ("act", "error", "goes_alone", "is_done", "result", "rows")
 
-    def __init__(self, rows: Sequence[AuditEvent], act: Callable[[], bool] | None) -> None:
+    def __init__(self, rows: Sequence[AuditEvent], act: Statement | None) -> None:
         self.rows = rows
         self.act = act
         self.result = True
         self.is_done = False
+        self.goes_alone = False
         self.error: Exception | None = None
+
+    def commit_statement(self) -> bool:
+        """By itself, however long it takes."""
+        if self.act is not None:
+            return self.act()
+        insert_rows(self.rows)
+        return True
 
 
 class _GroupCommit:
@@ -42,6 +64,8 @@ class _GroupCommit:
         with self._turn:
             if not mine.is_done:
                 self._store_all()
+        if mine.goes_alone:
+            return mine.commit_statement()
         if mine.error is not None:
             raise mine.error
         return mine.result
@@ -74,7 +98,7 @@ def commit_events(rows: Sequence[AuditEvent]) -> None:
         _reads.join(_Waiting(rows, None))
 
 
-def commit_statement(act: Callable[[], bool]) -> bool:
+def commit_statement(act: Statement) -> bool:
     """Have `act`, one statement or a short transaction, carried out by whichever thread's turn it is;
     returns its result when it is committed, or in a transaction at once.
 
@@ -84,29 +108,39 @@ def commit_statement(act: Callable[[], bool]) -> bool:
 
 
 def _store(waiting: Sequence[_Waiting]) -> None:
+    connection = None
     try:
+        connection = _connection()
         acts = [each for each in waiting if each.act is not None]
         # Events alone are one statement, and one act is as well.
         with transaction.atomic() if len(acts) > 1 else nullcontext():
-            if len(acts) > 1:
-                _be_brief()
             _do(waiting)
     except Exception as error:
-        if len(waiting) == 1 or _is_connection_lost():
-            # Lost in a COMMIT, it may have been stored: it must not be stored once more.
-            for each in waiting:
-                each.error, each.is_done = error, True
-        else:
-            for each in waiting:  # nobody fails for another's
-                _store([each])
-        return
+        # Lost in a COMMIT, it may have been stored: it must not be stored once more.
+        goes_alone = _is_still(connection) and (len(waiting) > 1 or _has_met_a_lock(error))
+        for each in waiting:
+            each.error, each.goes_alone = error, goes_alone
     for each in waiting:
         each.is_done = True
 
 
-def _is_connection_lost() -> bool:
-    connection = this_database().connection
-    return connection is None or bool(getattr(connection, "closed", False))
+def _connection() -> Any:
+    """The thread's connection, made anew now if the kept one does not hold any more."""
+    database = this_database()
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    return database.connection
+
+
+def _is_still(connection: Any) -> bool:
+    """Whether this is open and still the thread's: when one is lost in a transaction, Django makes another
+    at once."""
+    is_open = connection is not None and not getattr(connection, "closed", False)
+    return is_open and this_database().connection is connection
+
+
+def _has_met_a_lock(error: Exception) -> bool:
+    return getattr(error.__cause__, "sqlstate", None) == _LOCK_NOT_AVAILABLE
 
 
 def _do(waiting: Sequence[_Waiting]) -> None:
@@ -115,11 +149,4 @@ def _do(waiting: Sequence[_Waiting]) -> None:
         insert_rows(rows)
     for each in waiting:
         if each.act is not None:
-            each.result = each.act()
-
-
-def _be_brief() -> None:
-    database = this_database()
-    if database.vendor == "postgresql":
-        with database.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{_LONGEST_LOCK}'")
+            each.result = each.act(lock_timeout=_LONGEST_LOCK)
