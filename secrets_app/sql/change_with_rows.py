@@ -138,7 +138,7 @@ def _act(
 
     else:
 
-        def act(*, lock_timeout: str | None = None) -> bool:
+        def act(*, lock_timeout: str | None = None) -> bool:  # noqa: ARG001  (PostgreSQL alone waits for rows)
             return _change_and_store(text, parameters, others)
 
     return act

@@ -46,8 +46,8 @@ class _Waiting:
         self.goes_alone = False
         self.error: Exception | None = None
 
-    def commit_statement(self) -> bool:
-        """By itself, however long it takes."""
+    def run_alone(self) -> bool:
+        """Store it by itself, however long that takes."""
         if self.act is not None:
             return self.act()
         insert_rows(self.rows)
@@ -65,7 +65,7 @@ class _GroupCommit:
             if not mine.is_done:
                 self._store_all()
         if mine.goes_alone:
-            return mine.commit_statement()
+            return mine.run_alone()
         if mine.error is not None:
             raise mine.error
         return mine.result
