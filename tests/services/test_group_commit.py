@@ -12,7 +12,7 @@ from secrets_app.services.audit import verify
 from secrets_app.services.audit.record import SUCCESS, Event, Resource, record_all
 from secrets_app.services.caller import Actor
 from secrets_app.services.sealing.audit_keys import prepare_audit_key
-from secrets_app.services.transactions import group_commit as convoy
+from secrets_app.services.transactions import group_commit
 from tests.cast import Api, body, secret_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def slow_first(monkeypatch):
     """The first statement takes long, so that others gather meanwhile. Tells how many rows each had."""
-    sizes, real = [], convoy.store
+    sizes, real = [], group_commit.insert_rows
 
     def store(rows):
         sizes.append(len(rows))
@@ -29,7 +29,7 @@ def slow_first(monkeypatch):
             time.sleep(0.5)
         real(rows)
 
-    monkeypatch.setattr(convoy, "store", store)
+    monkeypatch.setattr(group_commit, "insert_rows", store)
     return sizes
 
 
@@ -78,7 +78,7 @@ def test_nobody_fails_for_anothers_event(slow_first):
         rows = [AuditEvent(action="x" * 500, details={}, mac=b"", key_number=1)]
         if connection.vendor == "sqlite":
             rows[0].created_at = None
-        convoy.commit_events(rows)
+        group_commit.commit_events(rows)
         return 1
 
     results = at_once(6, with_a_bad_one)
@@ -94,7 +94,7 @@ def secrets_of(vault):
 @pytest.fixture
 def gathering(monkeypatch):
     """The first commit takes long. Tells how many acts were carried out together."""
-    sizes, real = [], convoy._do
+    sizes, real = [], group_commit._do
 
     def do(waiting):
         sizes.append(len(waiting))
@@ -102,7 +102,7 @@ def gathering(monkeypatch):
             time.sleep(0.5)
         real(waiting)
 
-    monkeypatch.setattr(convoy, "_do", do)
+    monkeypatch.setattr(group_commit, "_do", do)
     return sizes
 
 
@@ -179,7 +179,7 @@ def test_a_write_that_the_database_refuses_fails_alone(alice, vault, gathering):
                 cursor.execute("INSERT INTO secrets_app_secret (id) VALUES (NULL)")
             return True
 
-        return convoy.commit_statement(refused)
+        return group_commit.commit_statement(refused)
 
     results = at_once(5, at_the_door)
     assert isinstance(results.pop(2), DatabaseError)
@@ -200,7 +200,7 @@ def test_what_was_lost_with_the_connection_is_not_carried_out_once_more(alice, v
                     cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
             return True
 
-        return convoy.commit_statement(one)
+        return group_commit.commit_statement(one)
 
     results = at_once(5, act)
     assert results.pop(0) is True
@@ -219,7 +219,7 @@ def test_a_group_that_is_undone_is_carried_out_by_its_threads_side_by_side(alice
                 raise DatabaseError("as for a lock")
             return True
 
-        result = convoy.commit_statement(one)
+        result = group_commit.commit_statement(one)
         if number:
             others_are_done.wait(10)
         return result
