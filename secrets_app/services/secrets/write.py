@@ -101,7 +101,7 @@ def _is_all_there_is_to_do(secret: Secret) -> bool:
 # Finds the row only while nobody else has written to it, or ended it.
 _ADVANCE = conditional_update(
     lambda: Secret.objects.filter(
-        # A row that somebody holds counts as changed: it is waited for by who wants it, not by a convoy.
+        # A row that somebody holds counts as changed: a group commit does not wait for it.
         pk__in=Secret.objects.select_for_update(skip_locked=True)
         .filter(
             pk=Slot("secret", UUIDField()),
