@@ -7,13 +7,15 @@ from django.http import HttpRequest, HttpResponseBase
 
 
 class ContentSecurityPolicy:
-    """What a page may load, run and send to (`CONTENT_SECURITY_POLICY`). Django has its own from 6.0 on."""
+    """What a page may load, run and send to (`CONTENT_SECURITY_POLICY`). Django has its own from 6.0 on.
+
+    An answer that brings a stricter one, as those of the API do, keeps it.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         answer = self.get_response(request)
-        if not request.path_info.startswith("/v1/"):
-            answer.headers["Content-Security-Policy"] = settings.CONTENT_SECURITY_POLICY
+        answer.headers.setdefault("Content-Security-Policy", settings.CONTENT_SECURITY_POLICY)
         return answer
