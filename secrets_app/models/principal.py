@@ -49,7 +49,8 @@ class Principal(models.Model):
 
 
 class Agent(models.Model):
-    """What a principal of kind `agent` has besides. Looked after by the person who registered it.
+    """What a principal of kind `agent` has besides. Looked after by its owner: the person who registered
+    it, or was handed it since. It works only while its owner may sign in.
 
     An empty list of vaults means no restriction.
     """
@@ -61,17 +62,32 @@ class Agent(models.Model):
     vault_ids = JSONTextField(default=list)
 
     class Meta:
-        permissions = [("deactivate_agent", "Can deactivate an agent")]
+        permissions = [
+            ("deactivate_agent", "Can deactivate an agent"),
+            ("hand_over_agent", "Can hand an agent over to another person"),
+        ]
 
     def __str__(self) -> str:
         return str(self.principal)
 
 
 class ApiKey(models.Model):
-    """A long-lived key. Only its SHA-256 is kept: the key has 256 random bits, so that is enough."""
+    """A long-lived key. Only its SHA-256 is kept: the key has 256 random bits, so that is enough.
+
+    `parent` is the key that it was made with, itself or by a token: what it ends with. It is set when
+    the key is made and never changed, so that there are no cycles.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     principal = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="api_keys")
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="children",
+    )
     name = models.CharField(max_length=255)
     prefix = models.CharField(max_length=16)
     digest = models.CharField(max_length=64, unique=True, editable=False)

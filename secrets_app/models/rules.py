@@ -51,7 +51,7 @@ def rules_in(vault_id: Any) -> Subquery:
     """For a queryset of principals: their policies in a vault, their groups' included, as JSON."""
     concerned = Q(principal_id=OuterRef("pk"))
     if users_have_groups():
-        concerned |= Q(group__in_subquery=_groups_of(OuterRef(OuterRef("user_id"))))
+        concerned |= Q(group__in_subquery=_group_ids_of(OuterRef(OuterRef("user_id"))))
     rules = (
         Policy.objects.filter(concerned, Q(vault_id=vault_id))
         .order_by()
@@ -78,7 +78,7 @@ def policies_of(principal_id: UUID) -> QuerySet[Policy]:
     concerned = Q(principal_id=principal_id)
     if users_have_groups():
         user = Principal.objects.filter(pk=principal_id, user__isnull=False).values("user_id")
-        concerned |= Q(group_id__in=_groups_of(Subquery(user[:1])))
+        concerned |= Q(group_id__in=_group_ids_of(Subquery(user[:1])))
     return Policy.objects.filter(concerned)
 
 
@@ -126,8 +126,13 @@ def _instant(text: str | None) -> datetime | None:
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed
 
 
-def _groups_of(user_id: Any) -> Subquery:
-    return Subquery(Group.objects.filter(user=user_id).values("pk"))
+def groups_of(user_id: Any) -> QuerySet[Group]:
+    """The groups of a person, none where the project's people have none."""
+    return Group.objects.filter(user=user_id) if users_have_groups() else Group.objects.none()
+
+
+def _group_ids_of(user_id: Any) -> Subquery:
+    return Subquery(groups_of(user_id).values("pk"))
 
 
 def users_have_groups() -> bool:

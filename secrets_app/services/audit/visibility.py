@@ -3,6 +3,7 @@
 Auditors are people with Django's permission `secrets_app.view_auditevent`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,24 +18,35 @@ AUDITOR = "secrets_app.view_auditevent"
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """`vault_ids`: those the caller owns or owned; of no interest for an auditor."""
+    """`vault_ids`: those the caller owns or owned; of no interest for an auditor. `restrictions`: lists of
+    vaults outside of which the caller sees nothing, not even what it did there itself."""
 
     principal_id: UUID
     is_auditor: bool
     vault_ids: tuple[UUID, ...] = ()
+    restrictions: tuple[Sequence[str], ...] = ()
+
+    def within(self) -> Q:
+        """What an event fulfils that does not name a vault outside the restrictions."""
+        inside = Q()
+        for allowed in self.restrictions:
+            inside &= Q(vault_id__isnull=True) | Q(vault_id__in=allowed)
+        return inside
 
     def condition(self) -> Q:
         """What a visible event fulfils."""
         if self.is_auditor:
-            return Q()
-        return Q(actor_id=self.principal_id) | Q(vault_id__in=self.vault_ids)
+            return self.within()
+        return self.within() & (Q(actor_id=self.principal_id) | Q(vault_id__in=self.vault_ids))
 
 
 def visibility_of(caller: Caller) -> Visibility:
     if caller.kind == Principal.Kind.AGENT:
-        return Visibility(caller.id, is_auditor=False)
+        return Visibility(caller.id, is_auditor=False, restrictions=caller.restrictions)
     user = get_user_model().objects.get(principal=caller.id)
     if user.has_perm(AUDITOR):
-        return Visibility(caller.id, is_auditor=True)
+        return Visibility(caller.id, is_auditor=True, restrictions=caller.restrictions)
     owned = Vault.objects.filter(owner_id=caller.id).values_list("pk", flat=True)
-    return Visibility(caller.id, is_auditor=False, vault_ids=tuple(owned))
+    return Visibility(
+        caller.id, is_auditor=False, vault_ids=tuple(owned), restrictions=caller.restrictions
+    )

@@ -22,7 +22,7 @@ from secrets_app.services.identity.api_keys import (
     note_use,
 )
 from secrets_app.services.identity.passwords import check_password, note_sign_in
-from secrets_app.services.identity.principals import principal_for_user
+from secrets_app.services.identity.principals import WITH_OWNER, principal_for_user, why_out
 from secrets_app.services.identity.tokens import IssuedToken, issue_token
 
 
@@ -94,7 +94,7 @@ def sign_in_with_agent_key(
     if agent_id is not None and agent_id != key.principal_id:
         _refuse("agent_key", "other_agent", key.principal, actor)
     _check_key("agent_key", key, actor)
-    agent = Agent.objects.get(pk=key.principal_id)
+    agent: Agent = key.principal.agent
     token = _accept(
         "agent_key",
         key.principal,
@@ -110,7 +110,7 @@ def _find_key(api_key: str, prefix: str, kind: str) -> ApiKey | None:
     if not api_key.startswith(prefix):
         return None
     return (
-        ApiKey.objects.select_related("principal__user")
+        ApiKey.objects.select_related(*(f"principal__{name}" for name in WITH_OWNER))
         .filter(digest=digest_api_key(api_key), principal__kind=kind)
         .first()
     )
@@ -134,8 +134,9 @@ def _accept(
     note: Callable[[], None] = lambda: None,
 ) -> IssuedToken:
     """`note` is called in the transaction of the event."""
-    if not _is_active(principal):
-        _refuse(method, "inactive", principal, actor)
+    reason = why_out(principal, now=timezone.now())
+    if reason is not None:
+        _refuse(method, reason, principal, actor)
     token = issue_token(
         principal=principal,
         api_key=key,
@@ -175,12 +176,6 @@ def _record_failure(method: str, reason: str, principal: Principal | None, actor
             resource=Resource("principal", principal.id if principal else None),
             details={"method": method, "reason": reason},
         )
-
-
-def _is_active(principal: Principal) -> bool:
-    expired = principal.expires_at is not None and principal.expires_at <= timezone.now()
-    user_is_active = principal.user is None or principal.user.is_active
-    return principal.is_active and user_is_active and not expired
 
 
 def _as(principal: Principal | None, actor: Actor) -> Actor:
