@@ -98,7 +98,7 @@ def list_vaults(*, caller: Caller, shared: bool | None = None) -> QuerySet[Vault
 
 def get_vault(*, caller: Caller, vault_id: UUID) -> Vault:
     """One vault. Raises NotFound."""
-    vault = _living_vaults(caller).filter(pk=vault_id).first()
+    vault: Vault | None = _living_vaults(caller).filter(pk=vault_id).first()
     if vault is None:
         raise NotFound("There is no such vault.")
     return vault
