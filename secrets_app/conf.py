@@ -69,6 +69,7 @@ class AppSettings:
             "TRUSTED_PROXIES",
             "RATE_LIMIT",
             "SIGN_IN_RATE_LIMIT",
+            "AUTH_FAILURE_RATE",
             "RATE_LIMIT_STORAGE",
             "AUDIT_LOG",
             "AUDIT_SEAL_ALARM",
@@ -162,6 +163,12 @@ class AppSettings:
     def SIGN_IN_RATE_LIMIT(self) -> str:
         """Attempts to sign in from one address, such as `120/minute` (the default); empty: no limit."""
         return self._rate("SIGN_IN_RATE_LIMIT", "120/minute")
+
+    @setting
+    def AUTH_FAILURE_RATE(self) -> str:
+        """Failed attempts of one address (IPv6: of one /64) that are an event each, such as `60/minute`
+        (the default). Beyond it they are refused and counted. Empty: no limit."""
+        return self._rate("AUTH_FAILURE_RATE", "60/minute")
 
     @setting
     def RATE_LIMIT_STORAGE(self) -> str:

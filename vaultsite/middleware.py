@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from secrets_app.errors import TooManyRequests
 
 
 class ContentSecurityPolicy:
@@ -19,3 +21,21 @@ class ContentSecurityPolicy:
         answer = self.get_response(request)
         answer.headers.setdefault("Content-Security-Policy", settings.CONTENT_SECURITY_POLICY)
         return answer
+
+
+class TooManyRequestsPage:
+    """Answers a page that failed too often from one address; the API answers by itself."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, TooManyRequests):
+            return None
+        headers = {"Retry-After": str(error.retry_after_s), "Cache-Control": "no-store"}
+        return HttpResponse(
+            error.detail, status=429, headers=headers, content_type="text/plain; charset=utf-8"
+        )

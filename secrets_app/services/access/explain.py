@@ -11,10 +11,10 @@ from secrets_app.errors import InvalidInput
 from secrets_app.models import Principal
 from secrets_app.models.rules import parse_rules, rules_in
 from secrets_app.policy.decision import Permission, decide
+from secrets_app.services.access.active import WITH_OWNER, why_inactive
 from secrets_app.services.access.authorization import require_owner, vault_of
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.caller import Caller
-from secrets_app.services.identity.principals import WITH_OWNER, why_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def explain_access(
     restricted = bool(subject.agent_vault_ids) and str(vault_id) not in subject.agent_vault_ids
     # Of its own token the caller knows, of those of others nobody does.
     narrowed = about == caller.id and not caller.may_enter(vault_id)
-    if why_out(subject, now=timezone.now()) is not None:
+    if why_inactive(subject, now=timezone.now()) is not None:
         allowed, reason, policies = False, "inactive_principal", ()
     elif restricted or narrowed:
         allowed, reason, policies = False, "vault_not_in_scope", ()

@@ -10,8 +10,8 @@ from django.utils import timezone
 from secrets_app.models import Policy, Principal, Vault
 from secrets_app.models.rules import parse_rules, rules_in, users_have_groups
 from secrets_app.policy.decision import Permission, decide
+from secrets_app.services.access.active import WITH_OWNER, why_inactive
 from secrets_app.services.audit import OPERATOR, SUCCESS, Resource, record
-from secrets_app.services.identity.principals import WITH_OWNER, why_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def who_can(*, vault: Vault, path: str, permission: Permission) -> list[Holder]:
     holders = []
     for principal in principals:
         restricted = principal.agent_vault_ids and str(vault.pk) not in principal.agent_vault_ids
-        if restricted or why_out(principal, now=now) is not None:
+        if restricted or why_inactive(principal, now=now) is not None:
             continue
         decision = decide(
             is_owner=principal.pk == vault.owner_id,

@@ -8,6 +8,7 @@ from secrets_app.services.audit.checkpoint import (
     read_checkpoint,
 )
 from secrets_app.services.audit.export import Exported, Selection, export_events
+from secrets_app.services.audit.failures import record_failure
 from secrets_app.services.audit.find import find_events, name_of, named
 from secrets_app.services.audit.health import audit_health, seal_lag
 from secrets_app.services.audit.proof import prove_event
@@ -63,6 +64,7 @@ __all__ = [
     "read_checkpoint",
     "record",
     "record_all",
+    "record_failure",
     "record_with",
     "seal_events",
     "seal_lag",

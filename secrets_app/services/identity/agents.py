@@ -13,12 +13,12 @@ from django.utils import timezone
 
 from secrets_app.errors import Conflict, Forbidden, InvalidInput
 from secrets_app.models import Agent, ApiKey, Principal
+from secrets_app.services.access.active import why_inactive
 from secrets_app.services.access.authorization import deny
 from secrets_app.services.access.refusals import refuse_as_unknown
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.caller import Actor, Caller
 from secrets_app.services.identity.api_keys import create_api_key, lock_parent
-from secrets_app.services.identity.principals import why_out
 
 DEFAULT_TTL_S, MIN_TTL_S, MAX_TTL_S = 3600, 60, 86_400
 
@@ -154,7 +154,7 @@ def hand_over_agent(*, agent_id: UUID, to: Principal, actor: Actor) -> None:
     The new owner can give it a new key, and so act as it: this gives away all that the agent may do.
     Raises NotFound, Conflict when the person may not sign in or the actor would give it to itself.
     """
-    if to.kind != Principal.Kind.USER or why_out(to, now=timezone.now()) is not None:
+    if to.kind != Principal.Kind.USER or why_inactive(to, now=timezone.now()) is not None:
         raise Conflict("An agent belongs to a person who may sign in.")
     if to.pk == actor.id:
         raise Conflict("Nobody hands an agent over to themselves.")

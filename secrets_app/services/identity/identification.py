@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.utils import timezone
 
 from secrets_app.errors import Unauthenticated
 from secrets_app.models import Principal
 from secrets_app.models.request_state import Fetch, find_by_api_key, find_by_token
 from secrets_app.models.rules import parse_rules
-from secrets_app.services.audit import FAILURE, Resource, record
+from secrets_app.services.audit import Resource
+from secrets_app.services.audit.failures import record_failure
 from secrets_app.services.caller import Actor, Caller, Claims, VaultAccess, is_within
 from secrets_app.services.identity.api_keys import USER_KEY_PREFIX, digest_api_key, note_use
 from secrets_app.services.identity.tokens import read_token
@@ -36,17 +36,17 @@ def identify(
 
     With `path`, a valid one, what is `sought` there comes along in the same query. Nobody has been
     judged by then: it is sealed, and stays within the services.
-    Raises Unauthenticated, the same for every reason, with an audit event.
+    Raises Unauthenticated, the same for every reason, with an audit event, and TooManyRequests where an
+    address has failed too often.
     """
     anonymous = Actor(None, "anonymous", address, request_id)
     try:
         with span("identify"):
             return _identify(bearer, vault_id, path, fetch, anonymous)
     except Unauthenticated as refusal:
-        with transaction.atomic():
-            details = {"method": "bearer", "reason": refusal.reason}
-            resource = Resource("principal", refusal.principal_id)
-            record("auth.failure", FAILURE, actor=anonymous, resource=resource, details=details)
+        details = {"method": "bearer", "reason": refusal.reason}
+        resource = Resource("principal", refusal.principal_id)
+        record_failure("auth.failure", actor=anonymous, resource=resource, details=details)
         raise
 
 

@@ -1,6 +1,10 @@
-"""Signing in: credentials in, token out. Every way leaves the same audit fields."""
+"""Signing in: credentials in, token out. Every way leaves the same audit fields.
+
+Every refusal raises TooManyRequests instead where an address has failed too often.
+"""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NoReturn
 from uuid import UUID
 
@@ -11,9 +15,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from secrets_app.conf import app_settings
-from secrets_app.errors import LockedOut, Unauthenticated
+from secrets_app.errors import LockedOut, TooManyRequests, Unauthenticated
 from secrets_app.models import Agent, ApiKey, Principal
-from secrets_app.services.audit import FAILURE, SUCCESS, Resource, record
+from secrets_app.services.access.active import WITH_OWNER, why_inactive
+from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.audit.failures import record_failure
 from secrets_app.services.caller import Actor
 from secrets_app.services.identity.api_keys import (
     AGENT_KEY_PREFIX,
@@ -22,7 +28,7 @@ from secrets_app.services.identity.api_keys import (
     note_use,
 )
 from secrets_app.services.identity.passwords import check_password, note_sign_in
-from secrets_app.services.identity.principals import WITH_OWNER, principal_for_user, why_out
+from secrets_app.services.identity.principals import principal_for_user
 from secrets_app.services.identity.tokens import IssuedToken, issue_token
 
 
@@ -36,7 +42,8 @@ def sign_in_with_password(
     try:
         user = check_password(username=email, password=password, request=request)
     except LockedOut:
-        _record_failure("password", "locked_out", _principal_named(email), actor)
+        with suppress(TooManyRequests):  # this one says more
+            _record_failure("password", "locked_out", _principal_named(email), actor)
         raise
     if user is None:
         _refuse("password", "bad_credentials", _principal_named(email), actor)
@@ -134,7 +141,7 @@ def _accept(
     note: Callable[[], None] = lambda: None,
 ) -> IssuedToken:
     """`note` is called in the transaction of the event."""
-    reason = why_out(principal, now=timezone.now())
+    reason = why_inactive(principal, now=timezone.now())
     if reason is not None:
         _refuse(method, reason, principal, actor)
     token = issue_token(
@@ -168,14 +175,12 @@ def _record_success(method: str, principal: Principal, actor: Actor) -> None:
 
 
 def _record_failure(method: str, reason: str, principal: Principal | None, actor: Actor) -> None:
-    with transaction.atomic():
-        record(
-            "auth.failure",
-            FAILURE,
-            actor=_as(principal, actor),
-            resource=Resource("principal", principal.id if principal else None),
-            details={"method": method, "reason": reason},
-        )
+    record_failure(
+        "auth.failure",
+        actor=_as(principal, actor),
+        resource=Resource("principal", principal.id if principal else None),
+        details={"method": method, "reason": reason},
+    )
 
 
 def _as(principal: Principal | None, actor: Actor) -> Actor:
