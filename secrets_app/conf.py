@@ -67,6 +67,7 @@ class AppSettings:
             "DELETED_RETENTION_DAYS",
             "MAX_VERSIONS",
             "TRUSTED_PROXIES",
+            "HEADER_NAMES_KEPT_APART",
             "RATE_LIMIT",
             "SIGN_IN_RATE_LIMIT",
             "AUTH_FAILURE_RATE",
@@ -153,6 +154,15 @@ class AppSettings:
             return tuple(_network(each) for each in self._strings("TRUSTED_PROXIES"))
         except ValueError:
             raise ConfigurationError("TRUSTED_PROXIES must be a list of networks (CIDR).") from None
+
+    @setting
+    def HEADER_NAMES_KEPT_APART(self) -> bool:
+        """Whether the WSGI server drops header names with an underscore, as gunicorn and waitress do, so
+        that X-Forwarded-For can be believed. `vaultsite.asgi` needs it not. Default: no."""
+        value = self._raw("HEADER_NAMES_KEPT_APART", False)
+        if type(value) is not bool:
+            raise ConfigurationError("HEADER_NAMES_KEPT_APART must be True or False.")
+        return value
 
     @setting
     def RATE_LIMIT(self) -> str:

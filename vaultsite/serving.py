@@ -11,8 +11,11 @@ def command(
     deploy/systemd has the same options written out; a test compares the two.
     """
     return [
-        *(sys.executable, "-m", "granian", "vaultsite.wsgi:application", "--interface", "wsgi"),
-        *("--host", host, "--port", str(port), "--workers", str(workers)),
-        *("--blocking-threads", "32", "--no-ws", "--log-level", log_level),
+        *(sys.executable, "-m", "granian", "vaultsite.asgi:application", "--interface", "asginl"),
+        *("--host", host, "--port", str(port), "--workers", str(workers), "--http", "1", "--no-ws"),
+        # Connections of a worker, whatever they do; how long a head may take, in ms, and be, in bytes.
+        *("--backlog", "2048", "--backpressure", "2048"),
+        *("--http1-header-read-timeout", "10000", "--http1-buffer-size", "65536"),
+        *("--log-level", log_level),
         *("--workers-kill-timeout", "30"),  # Ctrl-C ends it, whatever a request hangs on
     ]
