@@ -30,4 +30,6 @@ SECRETS_APP = SECRETS_APP | {
     "RATE_LIMIT": "",
     "SIGN_IN_RATE_LIMIT": "",
     "AUTH_FAILURE_RATE": "",
+    # The test client hands on each header under the name it was given.
+    "HEADER_NAMES_KEPT_APART": True,
 }

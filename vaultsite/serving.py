@@ -12,6 +12,7 @@ def command(
     """
     return [
         *(sys.executable, "-m", "granian", "vaultsite.asgi:application", "--interface", "asginl"),
+        *("--loop", "uvloop"),
         *("--host", host, "--port", str(port), "--workers", str(workers), "--http", "1", "--no-ws"),
         # Connections of a worker, whatever they do; how long a head may take, in ms, and be, in bytes.
         *("--backlog", "2048", "--backpressure", "2048"),

@@ -27,7 +27,8 @@ WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 logger = logging.getLogger("vaultsite.server")
 
-_FINISHING_S = 0.1
+# How long the tasks of answered requests may wait for the next request to wake the event loop up.
+_FINISH_EVERY_S = 0.1
 
 
 class Application:
@@ -42,8 +43,9 @@ class Application:
         self._bodies = Bodies(longest=longest)
         self._threads = Threads(threads, name="django")
         self._reserve = Threads(1, name="livez")
-        self._answered: deque[asyncio.Future[Paced | None]] = deque()
-        self._is_finishing = False
+        self._answered: deque[asyncio.Future[Any]] = deque()
+        self._unfinished = 0
+        self._is_ticking = False
         self._is_new = True
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -59,9 +61,9 @@ class Application:
             if "HTTP_TRANSFER_ENCODING" in environ or (length and length != "0"):
                 body = await self._body(environ, receive, length)
                 held = len(body)
-                await self._through_django(environ, body, send, is_lazy=False)
+                await self._through_django(environ, body, send)
             else:
-                await self._through_django(environ, b"", send, is_lazy=True)
+                await self._through_django(environ, b"", send)
         except Refused as refused:
             _refuse(send, refused)
         except Gone:
@@ -78,20 +80,31 @@ class Application:
         said = int(length[:20])
         return b"" if said > self._longest else await self._bodies.read(receive, said)
 
-    async def _through_django(
-        self, environ: dict[str, Any], body: bytes, send: Send, *, is_lazy: bool
-    ) -> None:
+    async def _through_django(self, environ: dict[str, Any], body: bytes, send: Send) -> None:
+        """Wait, while a thread runs Django, and send a long answer. A short one was sent by the thread: there
+        is nothing left to do then, and nothing for which to wake the event loop up."""
         environ["wsgi.input"] = io.BytesIO(body)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[tuple[Paced, bytes] | None] = loop.create_future()
 
         def job() -> None:
             rest = self._answer(environ, send, loop)
-            loop.call_soon_threadsafe(_resolve, done, rest)
+            if rest is None:
+                self._answered.append(done)
+            else:
+                loop.call_soon_threadsafe(_resolve, done, rest)
 
         threads = self._reserve if environ["PATH_INFO"] == "/livez" else self._threads
         threads.run(job)
-        rest = await done
+        self._unfinished += 1
+        self._finish()
+        if not self._is_ticking:
+            self._is_ticking = True
+            loop.call_later(_FINISH_EVERY_S, self._tick, loop)
+        try:
+            rest = await done
+        finally:
+            self._unfinished -= 1
         if rest is not None:
             paced, content = rest
             try:
@@ -99,6 +112,16 @@ class Application:
                 await paced.end()
             except TimeoutError:
                 logger.info("an answer was not read in time")
+
+    def _finish(self) -> None:
+        while self._answered:
+            _resolve(self._answered.popleft(), None)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._finish()
+        self._is_ticking = self._unfinished > 0
+        if self._is_ticking:
+            loop.call_later(_FINISH_EVERY_S, self._tick, loop)
 
     def _answer(
         self, environ: dict[str, Any], send: Send, loop: asyncio.AbstractEventLoop
