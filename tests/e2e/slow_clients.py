@@ -12,6 +12,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 HALF_HEAD = b"PUT /v1/vaults/x HTTP/1.1\r\nHost: 127.0.0.1\r\nX-"
 HALF_BODY = (
     b"PUT /v1/vaults/x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    b"Authorization: Bearer x\r\n"
     b'Content-Length: 6000000\r\n\r\n{"value":"'
 )
 
@@ -54,10 +55,10 @@ async def _sender(port: int, start: bytes, is_trickling: bool, seen: Seen) -> No
     while True:
         with suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            answer = asyncio.create_task(reader.readline())
             try:
                 writer.write(start)
                 await writer.drain()
-                answer = asyncio.create_task(reader.readline())
                 while is_trickling and not answer.done():
                     writer.write(b"x")
                     await writer.drain()
@@ -66,7 +67,8 @@ async def _sender(port: int, start: bytes, is_trickling: bool, seen: Seen) -> No
                 if line:
                     seen.statuses.append(int(line.split()[1]))
             finally:
-                writer.close()
+                answer.cancel()
+                await _close(writer)
         await asyncio.sleep(0.2)
 
 
@@ -81,13 +83,19 @@ async def ask_meanwhile(port: int, requests: list[bytes], seen: Seen, seconds: f
                     reader, writer = await asyncio.open_connection("127.0.0.1", port)
                     writer.write(request)
                     line = await reader.readline()
-                    writer.close()
+                    await _close(writer)
                 if line.split()[1:2] != [b"200"]:
                     seen.failures.append(line.decode())
             except (OSError, TimeoutError) as error:
                 seen.failures.append(repr(error))
             seen.waits.append(time.monotonic() - started)
         await asyncio.sleep(0.1)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 def get(path: str, token: str = "") -> bytes:

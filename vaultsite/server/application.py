@@ -72,7 +72,13 @@ class Application:
             self._bodies.give_back(held)
 
     async def _body(self, environ: dict[str, Any], receive: Receive, length: str | None) -> bytes:
-        """A body that is said to be too long is not read: who is to handle it refuses it by its length."""
+        """Read the body, unless Django refuses the request without it: by the length that it claims, or
+        since nobody is named who sends it."""
+        path = environ["PATH_INFO"]
+        needs_caller = path.startswith("/v1/") and not path.startswith("/v1/auth/")
+        if needs_caller and "HTTP_AUTHORIZATION" not in environ:
+            environ.setdefault("CONTENT_LENGTH", "0")
+            return b""
         if length is None:
             body = await self._bodies.read(receive, None)
             environ["CONTENT_LENGTH"] = str(len(body))
@@ -81,8 +87,8 @@ class Application:
         return b"" if said > self._longest else await self._bodies.read(receive, said)
 
     async def _through_django(self, environ: dict[str, Any], body: bytes, send: Send) -> None:
-        """Wait, while a thread runs Django, and send a long answer. A short one was sent by the thread: there
-        is nothing left to do then, and nothing for which to wake the event loop up."""
+        """Wait, while a thread runs Django, and send a long answer. A short one was sent by the thread, and
+        nothing is left for which to wake the event loop up."""
         environ["wsgi.input"] = io.BytesIO(body)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[tuple[Paced, bytes] | None] = loop.create_future()
