@@ -18,6 +18,8 @@ def group(*arguments):
 def test_members_of_a_group_have_its_policies_from_the_next_request_on(alice, bob, vault):
     alice.api.put(secret_url(vault), body())
     assert group("team") == {"name": "team", "members": []}
+    # Whoever writes a policy for a group is in it.
+    assert group("team", "--add", "alice@example.com")["members"] == ["alice@example.com"]
     policy = {
         "secret_path_pattern": "**",
         "principal_type": "group",
@@ -26,9 +28,12 @@ def test_members_of_a_group_have_its_policies_from_the_next_request_on(alice, bo
     }
     assert alice.api.post(f"/v1/vaults/{vault.id}/policies", policy).status_code == 201
     assert bob.api.get(secret_url(vault)).status_code == 403
-    assert group("team", "--add", "BOB@example.com")["members"] == ["bob@example.com"]
+    assert group("team", "--add", "BOB@example.com")["members"] == [
+        "alice@example.com",
+        "bob@example.com",
+    ]
     assert bob.api.get(secret_url(vault)).status_code == 200
-    assert group("team", "--remove", "bob@example.com")["members"] == []
+    assert group("team", "--remove", "bob@example.com")["members"] == ["alice@example.com"]
     assert bob.api.get(secret_url(vault)).status_code == 403
     events = AuditEvent.objects.filter(resource_id=bob.principal.id, actor_type="operator")
     assert {"group.add", "group.remove"} <= set(events.values_list("action", flat=True))
