@@ -62,6 +62,8 @@ class AppSettings:
             "KEK_CACHE_TTL",
             "KEY_PROVIDER_TIMEOUT",
             "MAX_VALUE_BYTES",
+            "BATCH_MAX_BYTES",
+            "BATCH_MEMORY_BYTES",
             "USER_TOKEN_TTL",
             "EXTRA_SECRET_TYPES",
             "DELETED_RETENTION_DAYS",
@@ -126,6 +128,17 @@ class AppSettings:
     def MAX_VALUE_BYTES(self) -> int:
         """The longest value, in UTF-8 bytes. Default: 1 MiB; at most 32 MiB."""
         return self._whole("MAX_VALUE_BYTES", 1024 * 1024, least=1, most=32 * 1024 * 1024)
+
+    @setting
+    def BATCH_MAX_BYTES(self) -> int:
+        """What the values of one batch of reads may hold together, in bytes. Default: 16 MiB."""
+        return self._whole("BATCH_MAX_BYTES", 16 * 1024 * 1024, least=1, most=2**30)
+
+    @setting
+    def BATCH_MEMORY_BYTES(self) -> int:
+        """What the batches of a process may hold at once, in bytes of values and bodies. Others wait.
+        Default: 64 MiB."""
+        return self._whole("BATCH_MEMORY_BYTES", 64 * 1024 * 1024, least=1, most=2**36)
 
     @setting
     def USER_TOKEN_TTL(self) -> int:

@@ -144,10 +144,10 @@ class InvalidConditions(InvalidInput):
 
 
 class TooLarge(SecretsAppError):
-    """The message names the bound, in bytes, never the content."""
+    """The message names the bound, in bytes, and what to do about it; never the content."""
 
-    def __init__(self, what: str, limit_bytes: int) -> None:
-        super().__init__(f"{what} is larger than {limit_bytes} bytes.")
+    def __init__(self, what: str, limit_bytes: int, advice: str = "") -> None:
+        super().__init__(f"{what} is larger than {limit_bytes} bytes. {advice}".rstrip())
 
 
 class InconsistentVault(SecretsAppError):

@@ -22,6 +22,7 @@ def start() -> Any:
     from secrets_app.errors import CryptoError
     from secrets_app.services.sealing.audit_keys import prepare_audit_key
     from vaultsite.handler import Handler
+    from vaultsite.memory import give_back_what_is_freed
     from vaultsite.supervised import end_with_supervisor
     from vaultsite.tracing import start_tracing
 
@@ -36,6 +37,7 @@ def start() -> Any:
             sys.stderr.write(f"vaultsite cannot start: {problem}\n")
         raise SystemExit(1)
     end_with_supervisor()
+    give_back_what_is_freed()
     with suppress(CryptoError, DatabaseError):  # away: then the first event asks again
         prepare_audit_key()
     if settings.TRACING:

@@ -1,7 +1,7 @@
 """JSON in and out: bounded, strict and without negotiation."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import IO, Any
 
 from rest_framework.exceptions import ParseError
@@ -17,6 +17,8 @@ from secrets_app.errors import TooLarge
 # JSON may spell one byte of a value in six (`\\u0041`); the rest of a body is small.
 _ESCAPE_FACTOR = 6
 _REST_BYTES = 256 * 1024
+# Answers in chunks have chunks of this size, or as large as one member.
+CHUNK_BYTES = 64 * 1024
 
 
 class StrictJSONParser(BaseParser):
@@ -43,6 +45,9 @@ class StrictJSONParser(BaseParser):
             raise TooLarge("The body", limit)
         if not raw:
             return {}
+        share = getattr(context["view"], "share", None)
+        if share is not None:
+            share.take_for_body(len(raw))
         try:
             data = json.loads(
                 raw.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique_names
@@ -87,6 +92,56 @@ class CompactJSONRenderer(JSONRenderer):
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         return b"" if data is None else _encode(data).encode()
+
+
+class ListInChunks:
+    """An object with a long list in it, as JSON that is made while it is sent: only a chunk is in memory
+    beside what the list is made of.
+
+    `name` and `members` are of the list, `others` the other members of the object. `finished` is called
+    when all is sent and when the answer is closed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        members: Iterator[Any],
+        others: dict[str, Any],
+        finished: Callable[[], None],
+    ) -> None:
+        self._chunks = self._in_chunks(name, members, others)
+        self._finished = finished
+
+    def __iter__(self) -> "ListInChunks":
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._chunks)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Called by the server, also when the client is gone."""
+        self._chunks.close()
+        self._finished()
+
+    def _in_chunks(
+        self, name: str, members: Iterator[Any], others: dict[str, Any]
+    ) -> Generator[bytes, None, None]:
+        chunk = bytearray(f"{{{_encode(name)}:[".encode())
+        for number, member in enumerate(members):
+            if number:
+                chunk += b","
+            chunk += _encode(member).encode()
+            if len(chunk) >= CHUNK_BYTES:
+                yield bytes(chunk)
+                chunk.clear()
+        chunk += b"]"
+        for other, value in others.items():
+            chunk += f",{_encode(other)}:{_encode(value)}".encode()
+        yield bytes(chunk + b"}")
 
 
 def max_body_bytes() -> int:

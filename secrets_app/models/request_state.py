@@ -21,6 +21,7 @@ from django.db.models import (
     UUIDField,
     Value,
 )
+from django.db.models.functions import Length
 
 from secrets_app.models.principal import Principal, RevokedToken
 from secrets_app.models.rules import rules_in
@@ -81,9 +82,16 @@ def find_by_api_key(
     return _find(_BY_KEY, fetch, digest=digest, vault=vault_id, path=path)
 
 
-def current_versions(vault_id: UUID, paths: Collection[str]) -> list[SecretVersion]:
-    """The versions to read at valid paths of a vault, those that are there."""
-    found: list[SecretVersion] = _AT_PATHS.all(vault=vault_id, paths=paths) if paths else []
+def current_sizes(vault_id: UUID, paths: Collection[str]) -> list[dict[str, Any]]:
+    """Of the versions to read at valid paths of a vault, those that are there: `pk`, `secret__path`,
+    `max_access_count` and `size`, the length of the sealed value in bytes, None where it is destroyed."""
+    found: list[dict[str, Any]] = _AT_PATHS.all(vault=vault_id, paths=paths) if paths else []
+    return found
+
+
+def versions_by_id(vault_id: UUID, ids: Collection[UUID]) -> list[SecretVersion]:
+    """Versions of a vault with all that is needed to open and to show them."""
+    found: list[SecretVersion] = _BY_IDS.all(vault=vault_id, ids=ids)
     return found
 
 
@@ -91,13 +99,25 @@ def _at_paths() -> list[QuerySet[Any, Any]]:
     vault_id = Slot("vault", UUIDField())
     named = Secret.objects.filter(vault_id=vault_id, path__any_of=ListSlot("paths", CharField()))
     # By ids and not by a join, so that no database begins with all versions of the vault.
-    current = versions_with_rows(vault_id).filter(
-        secret_id__in=Subquery(named.values("pk")), number=F("secret__current_version")
+    current = (
+        SecretVersion.objects.filter(
+            vault_id=vault_id,
+            secret_id__in=Subquery(named.values("pk")),
+            number=F("secret__current_version"),
+        )
+        .annotate(size=Length("value"))
+        .values("pk", "secret__path", "max_access_count", "size")
     )
     return [current]
 
 
+def _by_ids() -> list[QuerySet[Any, Any]]:
+    rows = versions_with_rows(Slot("vault", UUIDField()))
+    return [rows.filter(pk__any_of=ListSlot("ids", UUIDField()))]
+
+
 _AT_PATHS = CompiledQuery(_at_paths)
+_BY_IDS = CompiledQuery(_by_ids)
 
 
 def _find(queries: dict[Fetch, CompiledQuery], fetch: Fetch, **values: Any) -> Found | None:
