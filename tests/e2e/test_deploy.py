@@ -1,5 +1,6 @@
 """The files of deploy/: systemd's and nginx's own programs read them, and nginx serves with them."""
 
+import json
 import os
 import re
 import shlex
@@ -14,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.production import free_port, production
+from tests.e2e.production import command_line, free_port, production
+from tests.e2e.proxies import PROGRAMS, running
 from tests.e2e.server import ROOT, manage
+from vaultsite import serving
 
 pytestmark = pytest.mark.only_on("sqlite")  # the database is not what is tried here
 
@@ -259,3 +262,70 @@ def _speaks(port: int, newest: ssl.TLSVersion) -> bool:
     command += ["-tls1_1"] if newest is ssl.TLSVersion.TLSv1_1 else ["-tls1_3"]
     done = subprocess.run(command, input=b"", capture_output=True, timeout=30, check=False)
     return done.returncode == 0
+
+
+def test_the_unit_starts_the_server_with_the_options_of_make_run():
+    ours, units = set(_options(serving.command(port=1, workers=2))), set(_options(command_line(1)))
+    assert ours - units == {("--log-level", "warning")}
+    assert {name for name, _ in units - ours} == {"--log-config", "--respawn-failed-workers"}
+
+
+def _options(words):
+    """Each option of a command line with its value, where it has one."""
+    for word, after in zip(words, [*words[1:], "--"], strict=True):
+        if word.startswith("--"):
+            yield word, "" if after.startswith("--") else after
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "file"),
+    [
+        ("caddy", ["validate", "--adapter", "caddyfile", "--config"], "Caddyfile"),
+        ("haproxy", ["-c", "-f"], "haproxy.cfg"),
+    ],
+)
+def test_other_proxies_take_their_examples_and_hand_requests_on(tmp_path, program, arguments, file):
+    if PROGRAMS[program] is None:
+        pytest.skip(f"{program} is not installed")
+    _certificate(tmp_path)
+    both = (tmp_path / "cert.pem").read_text() + (tmp_path / "key.pem").read_text()
+    (tmp_path / "both.pem").write_text(both)
+    settings = {
+        "INSECURE_HTTP": "off",
+        "TRUST_X_FORWARDED_PROTO": "on",
+        "TRUSTED_PROXIES": "127.0.0.1/32",
+        "METRICS_NETWORKS": "192.0.2.1/32",
+        "ALLOWED_HOSTS": "127.0.0.1",
+    }
+    with production(tmp_path / "app", **settings) as server:
+        tls, plain = free_port(), free_port()
+        text = (DEPLOY / file).read_text()
+        for old, new in {
+            "127.0.0.1:8000": server.base_url.removeprefix("http://"),
+            "bind :443": f"bind 127.0.0.1:{tls}",
+            "bind :80": f"bind 127.0.0.1:{plain}",
+            "/etc/ssl/private/vault.example.com.pem": f"{tmp_path}/both.pem",
+            "vault.example.com {": f"https://127.0.0.1:{tls} {{\n\ttls {tmp_path}/cert.pem"
+            f" {tmp_path}/key.pem",
+        }.items():
+            text = text.replace(old, new)
+        if program == "caddy":
+            text = "{\n\tadmin off\n\tauto_https disable_redirects\n}\n" + text
+        config = tmp_path / file
+        config.write_text(text)
+        command = [PROGRAMS[program], *arguments, str(config)]
+        environment = {"PATH": "/usr/sbin:/usr/bin", "HOME": str(tmp_path)}
+        subprocess.run(command, check=True, capture_output=True, env=environment)
+        run = ["run", *arguments[1:]] if program == "caddy" else ["-db", "-f"]
+        with running([PROGRAMS[program], *run, str(config)], tmp_path, tls):
+            through = Proxied(server, tmp_path, tls, plain)
+            demo = server.quickstart()
+            bearer = {"Authorization": f"Bearer {demo['token']}"}
+            url = f"/v1/vaults/{demo['vault_id']}/secrets/of%2Fthe-path"
+            content = b'{"type":"note","value":"v"}'
+            put = through.request("PUT", url, content, **bearer, X_Forwarded_For="6.6.6.6")
+            assert put[0] == 201
+            assert through.request("GET", "/metrics", X_Forwarded_For="192.0.2.1")[0] == 404
+            events = json.loads(through.request("GET", "/v1/audit/events?limit=5", **bearer)[2])
+            addresses = {each.get("ip_address") for each in events["events"]}
+            assert addresses <= {"127.0.0.1", None}

@@ -365,7 +365,7 @@ def test_versions_metadata_and_lists_are_judged_like_the_secret(alice, bob, vaul
 
 
 def test_forwarded_for_and_host_count_only_from_configured_proxies(alice, bob, vault):
-    """CVE-2025-49827, CVE-2025-49831"""
+    """CVE-2025-49827, CVE-2025-49831. e2e/test_forged_addresses.py: by real proxies, in all spellings."""
     alice.api.put(secret_url(vault), body())
     allow(bob, vault, "**", "read", conditions={"ip_allowlist": ["192.0.2.0/24"]})
     forged = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Host": "evil.example.com"}
