@@ -248,6 +248,10 @@ if not Path(env.str("PROMETHEUS_MULTIPROC_DIR", default=".")).is_dir():
     raise ImproperlyConfigured(
         "PROMETHEUS_MULTIPROC_DIR must name a folder that is there, empty when the service starts."
     )
+# How many threads of each worker run Django (`vaultsite/asgi.py`).
+SERVER_THREADS = _whole("SERVER_THREADS", 32)
+if not 1 <= SERVER_THREADS <= 1000:
+    raise ImproperlyConfigured("SERVER_THREADS must be a whole number from 1 to 1000.")
 # How often the server that `quickstart --serve` starts has its log sealed, in seconds. 0: not at all.
 AUDIT_SEAL_EVERY = _whole("AUDIT_SEAL_EVERY", 10)
 
