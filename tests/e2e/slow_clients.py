@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 HALF_HEAD = b"PUT /v1/vaults/x HTTP/1.1\r\nHost: 127.0.0.1\r\nX-"
+# Where nobody has to be known, and of a length that is read there.
 HALF_BODY = (
+    b"POST /v1/auth/api-key-token HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    b'Content-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"api_key":"'
+)
+LARGE_BODY = (
     b"PUT /v1/vaults/x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-    b"Authorization: Bearer x\r\n"
-    b'Content-Length: 6000000\r\n\r\n{"value":"'
+    b'Authorization: Bearer x\r\nContent-Length: 6000000\r\n\r\n{"value":"'
 )
 
 
@@ -37,7 +41,7 @@ async def slow_senders(port: int, count: int, seen: Seen, *, body: int = 0) -> A
 
     With `body`, all send so many bytes of a body at once and then nothing. All stay for the block.
     """
-    kinds = [HALF_BODY + b"x" * body] if body else [HALF_HEAD, HALF_BODY, HALF_BODY]
+    kinds = [LARGE_BODY + b"x" * body] if body else [HALF_HEAD, HALF_BODY, HALF_BODY]
     tasks = [
         asyncio.create_task(_sender(port, kinds[number % len(kinds)], number % 3 == 2, seen))
         for number in range(count)
