@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-next lint format bench audit sbom
+.PHONY: run test test-next lint format bench audit sbom mutation-sample
 
 run: .venv/.base
 	@exec $(BIN)/python manage.py quickstart --serve
@@ -24,6 +24,9 @@ audit: .venv/.audit
 
 sbom: .venv/.audit
 	@$(BIN)/python -m tests.supply_chain sbom sbom.cdx.json
+
+mutation-sample: .venv/.audit
+	@$(BIN)/python -m tests.mutation --sample 12 --seconds 75
 
 format: .venv/.dev
 	@$(BIN)/ruff check --fix-only -q . && $(BIN)/ruff format .

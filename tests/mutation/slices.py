@@ -1,0 +1,203 @@
+"""What is mutated, and by which tests each part is judged. The only place that names files: when one moves,
+its line here changes."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+APP = ROOT / "secrets_app"
+
+# Not mutated: figures for a page of the admin.
+LEFT_OUT = ("services/operations/overview/*",)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`files`: globs below `secrets_app/`. `tests`: what below `tests/` judges them; few, so
+    that a mutant costs seconds."""
+
+    name: str
+    files: tuple[str, ...]
+    tests: tuple[str, ...]
+
+    def holds(self, file: str) -> bool:
+        """Whether a file, named from `secrets_app/`, belongs to this slice."""
+        return any(fnmatch(file, glob) for glob in self.files)
+
+
+SLICES = (
+    # In the order of risk: what ends and reveals, what writes, who may, what is shown, what is recorded.
+    Slice(
+        "purge",
+        ("services/secrets/purge.py",),
+        ("services/test_purge.py", "api/test_delete_vault.py", "security/test_turned_back.py"),
+    ),
+    Slice(
+        "lifecycle",
+        ("services/secrets/lifecycle.py",),
+        ("api/test_delete_secret.py", "api/test_versions.py", "admin/test_actions.py"),
+    ),
+    Slice(
+        "reveal",
+        (
+            "services/secrets/reveal.py",
+            "services/secrets/lookup.py",
+            "services/transactions/audited.py",
+        ),
+        (
+            "api/test_get_secret.py",
+            "api/test_versions.py",
+            "security/test_rows_in_the_database.py",
+            "security/test_turned_back.py",
+            "services/test_access.py",
+        ),
+    ),
+    Slice(
+        "write",
+        (
+            "services/secrets/write.py",
+            "services/secrets/preconditions.py",
+            "services/secrets/generate.py",
+        ),
+        (
+            "api/test_put_secret.py",
+            "api/test_preconditions.py",
+            "api/test_rotate_secret.py",
+            "api/test_delete_secret.py",
+            "api/test_concurrency.py",
+        ),
+    ),
+    Slice(
+        "sign_in",
+        (
+            "services/identity/sign_in.py",
+            "services/identity/passwords.py",
+            "services/identity/second_factor.py",
+        ),
+        ("api/test_sign_in.py", "api/test_account.py", "accounts", "api/test_agents.py"),
+    ),
+    Slice(
+        "tokens",
+        ("services/identity/tokens.py", "services/identity/signing_keys.py"),
+        ("api/test_token.py", "api/test_sign_in.py", "services/test_rotate_signing_key.py"),
+    ),
+    Slice(
+        "api_keys",
+        ("services/identity/api_keys.py", "services/identity/principals.py"),
+        ("api/test_sign_in.py", "api/test_account.py", "api/test_agents.py"),
+    ),
+    Slice(
+        "policies",
+        ("services/access/policies.py", "services/access/refusals.py"),
+        ("api/test_policies.py", "security/test_identity_and_policy.py"),
+    ),
+    Slice(
+        "explain",
+        ("services/access/explain.py", "services/access/whocan.py"),
+        ("api/test_access.py", "management/test_commands.py"),
+    ),
+    Slice(
+        "listing",
+        ("services/secrets/listing.py",),
+        ("api/test_list_secrets.py", "api/test_versions.py"),
+    ),
+    Slice(
+        "batches",
+        ("services/secrets/batch_read.py", "services/secrets/batch_write.py"),
+        ("api/test_batches.py",),
+    ),
+    Slice(
+        "idempotency",
+        ("services/transactions/idempotency.py",),
+        ("api/test_idempotency.py", "services/test_purge.py"),
+    ),
+    Slice(
+        "convoy",
+        ("services/transactions/group_commit.py", "services/transactions/retry.py"),
+        ("services/test_convoy.py", "services/test_retry.py", "api/test_concurrency.py"),
+    ),
+    Slice(
+        "audit",
+        ("services/audit/*",),
+        (
+            "services/audit",
+            "management/test_audit_commands.py",
+            "api/test_audit_events.py",
+            "api/test_audit_verify.py",
+            "services/test_verify.py",
+        ),
+    ),
+    Slice(
+        "rotation",
+        ("services/keys/*",),
+        (
+            "services/test_rotate_kek.py",
+            "services/test_rotate_root.py",
+            "services/test_rotate_signing_key.py",
+            "services/test_verify.py",
+            "management/test_key_commands.py",
+            "security/test_turned_back.py",
+        ),
+    ),
+    Slice(
+        "vaults",
+        (
+            "services/secrets/vaults.py",
+            "services/identity/agents.py",
+            "services/identity/account.py",
+            "services/identity/roles.py",
+        ),
+        ("api/test_vaults.py", "api/test_agents.py", "api/test_account.py", "accounts"),
+    ),
+    Slice(
+        "importing",
+        ("services/secrets/importing.py", "services/operations/backup.py", "sql/damaged_rows.py"),
+        ("management/test_import_secrets.py", "management/test_backup.py", "services/audit"),
+    ),
+    Slice(
+        "observing",
+        (
+            "services/operations/doctor.py",
+            "services/operations/secret_states.py",
+            "services/access/addresses.py",
+        ),
+        (
+            "management/test_doctor.py",
+            "test_metrics.py",
+            "api/test_proxies.py",
+            "api/test_health.py",
+        ),
+    ),
+    Slice(
+        "access",
+        ("services/access/authorization.py",),
+        (
+            "services/test_access.py",
+            "services/test_refusals.py",
+            "services/test_rotate_signing_key.py",
+            "api/test_policies.py",
+            "security/test_turned_back.py",
+            "test_metrics.py",
+            "test_tracing.py",
+        ),
+    ),
+    Slice("policy", ("policy/*",), ("policy",)),
+    Slice("crypto", ("crypto/*",), ("crypto", "test_metrics.py", "test_tracing.py")),
+)
+
+
+def mutated_files() -> list[str]:
+    """All files that mutation testing is about, named from `secrets_app/`."""
+    found = []
+    for folder in ("services", "policy", "crypto"):
+        for file in sorted((APP / folder).rglob("*.py")):
+            name = file.relative_to(APP).as_posix()
+            if not any(fnmatch(name, glob) for glob in LEFT_OUT) and file.stat().st_size:
+                found.append(name)
+    return found
+
+
+def slice_of(file: str) -> Slice | None:
+    """The slice that a file, named from `secrets_app/`, belongs to."""
+    return next((each for each in SLICES if each.holds(file)), None)
