@@ -36,7 +36,13 @@ SLICES = (
     Slice(
         "lifecycle",
         ("services/secrets/lifecycle.py",),
-        ("api/test_delete_secret.py", "api/test_versions.py", "admin/test_actions.py"),
+        (
+            "api/test_delete_secret.py",
+            "api/test_versions.py",
+            "api/test_what_events_say.py",
+            "services/test_purge.py",
+            "admin/test_actions.py",
+        ),
     ),
     Slice(
         "reveal",
@@ -48,6 +54,7 @@ SLICES = (
         (
             "api/test_get_secret.py",
             "api/test_versions.py",
+            "api/test_what_events_say.py",
             "security/test_rows_in_the_database.py",
             "security/test_turned_back.py",
             "services/test_access.py",
@@ -64,6 +71,7 @@ SLICES = (
             "api/test_put_secret.py",
             "api/test_preconditions.py",
             "api/test_rotate_secret.py",
+            "api/test_what_events_say.py",
             "api/test_delete_secret.py",
             "api/test_concurrency.py",
         ),

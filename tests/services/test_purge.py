@@ -91,6 +91,17 @@ def test_a_deleted_vault_is_kept_to_the_end_of_its_retention(alice, vault, clock
     assert purge() == NOTHING
 
 
+def test_several_vaults_and_what_is_in_them_are_counted_together(alice, vault, clock):
+    empty, single = vault_of(alice, "empty"), vault_of(alice, "single")
+    for where, path in ((vault, "a"), (vault, "b"), (single, "c")):
+        alice.api.put(secret_url(where, path), body())
+    for each in (vault, empty, single):
+        alice.api.delete(f"/v1/vaults/{each.pk}")
+    clock(RETENTION)
+    assert purge() == NOTHING | {"vaults": 3, "secrets": 3}
+    assert not Secret.objects.exists()
+
+
 def test_a_secret_deleted_before_its_vault_goes_once(alice, vault, clock):
     alice.api.put(secret_url(vault, "a"), body())
     alice.api.put(secret_url(vault, "b"), body())

@@ -1,0 +1,170 @@
+"""The event of each change and each look, word for word; also of those that failed.
+
+Asked for by mutation testing (docs/mutation.md)."""
+
+import pytest
+
+from secrets_app.models import AuditEvent, Secret
+from tests.cast import allow, body, secret_url
+
+WHOLE = {  # how each is asked for, by the action that the log calls it
+    "secret.read": lambda api, v, path: api.get(secret_url(v, path)),
+    "secret.describe": lambda api, v, path: api.request("HEAD", secret_url(v, path)),
+    "secret.delete": lambda api, v, path: api.delete(secret_url(v, path)),
+    "secret.purge": lambda api, v, path: api.delete(secret_url(v, path) + "?purge=true"),
+    "secret.undelete": lambda api, v, path: api.post(f"/v1/vaults/{v.pk}/secret-undelete/{path}"),
+    "secret.rotate": lambda api, v, path: api.post(f"/v1/vaults/{v.pk}/secret-rotate/{path}", {}),
+    "secret.versions": lambda api, v, path: api.get(f"/v1/vaults/{v.pk}/secret-versions/{path}"),
+}
+OF_A_VERSION = {
+    "secret.read": lambda api, v, path, n: api.get(f"/v1/vaults/{v.pk}/secret-version/{path}/{n}"),
+    "secret.describe": lambda api, v, path, n: api.request(
+        "HEAD", f"/v1/vaults/{v.pk}/secret-version/{path}/{n}"
+    ),
+    "secret.disable": lambda api, v, path, n: api.post(
+        f"/v1/vaults/{v.pk}/secret-version-disable/{path}/{n}"
+    ),
+}
+
+
+def last_event():
+    event = AuditEvent.objects.order_by("created_at", "id").last()
+    return event.action, event.outcome, event.resource_type, event.resource_id, event.details
+
+
+def is_alices(alice, vault):
+    event = AuditEvent.objects.order_by("created_at", "id").last()
+    return (event.actor_id, event.actor_type, event.vault_id) == (
+        alice.principal.pk,
+        "user",
+        vault.pk,
+    )
+
+
+@pytest.fixture
+def stored(alice, vault):
+    for value in ("one", "two"):
+        alice.api.put(secret_url(vault, "a/b"), body(value))
+    return Secret.objects.get()
+
+
+@pytest.mark.parametrize("action", WHOLE)
+def test_of_a_path_where_nothing_is(alice, vault, action):
+    response = WHOLE[action](alice.api, vault, "no/such")
+    assert response.status_code == 404
+    if response.content:
+        assert response.json()["detail"] == "There is no secret at this path."
+    details = {"path": "no/such", "reason": "NotFound"}
+    assert last_event() == (action, "failure", "secret", None, details)
+    assert is_alices(alice, vault)
+
+
+@pytest.mark.parametrize("action", OF_A_VERSION)
+def test_of_a_version_that_is_not_there(alice, vault, stored, action):
+    response = OF_A_VERSION[action](alice.api, vault, "a/b", 3)
+    assert response.status_code == 404
+    if response.content:
+        assert response.json()["detail"] == "There is no such version."
+    details = {"path": "a/b", "reason": "NotFound"}
+    assert last_event() == (action, "failure", "secret", None, details)
+    assert is_alices(alice, vault)
+
+
+@pytest.mark.parametrize("action", ["secret.delete", "secret.rotate", "secret.versions"])
+def test_of_a_deleted_secret(alice, vault, stored, action):
+    alice.api.delete(secret_url(vault, "a/b"))
+    response = WHOLE[action](alice.api, vault, "a/b")
+    assert response.status_code == 404
+    assert response.json()["detail"] == "There is no secret at this path."
+    details = {"path": "a/b", "reason": "NotFound"}
+    assert last_event() == (action, "failure", "secret", None, details)
+
+
+def test_of_a_version_of_a_deleted_secret(alice, vault, stored):
+    alice.api.delete(secret_url(vault, "a/b"))
+    response = OF_A_VERSION["secret.disable"](alice.api, vault, "a/b", 1)
+    assert (response.status_code, response.json()["detail"]) == (
+        404,
+        "There is no secret at this path.",
+    )
+    for action in ("secret.read", "secret.describe"):
+        assert OF_A_VERSION[action](alice.api, vault, "a/b", 1).status_code == 410
+        details = {"path": "a/b", "reason": "deleted"}
+        assert last_event() == (action, "failure", "secret", None, details)
+
+
+def test_of_an_undelete_where_nothing_was_deleted(alice, vault, stored):
+    response = WHOLE["secret.undelete"](alice.api, vault, "a/b")
+    assert (response.status_code, response.json()["detail"]) == (409, "The secret is not deleted.")
+    details = {"path": "a/b", "reason": "Conflict"}
+    assert last_event() == ("secret.undelete", "failure", "secret", None, details)
+    assert is_alices(alice, vault)
+
+
+@pytest.mark.parametrize(
+    ("action", "more"),
+    [
+        ("secret.read", {"version": 2}),
+        ("secret.describe", {"version": 2}),
+        ("secret.delete", {}),
+        ("secret.purge", {}),
+        ("secret.rotate", {"version": 3, "type": "password"}),
+    ],
+)
+def test_of_what_was_done_to_a_secret(alice, vault, stored, action, more):
+    assert WHOLE[action](alice.api, vault, "a/b").status_code < 300
+    assert last_event() == (action, "success", "secret", stored.pk, {"path": "a/b"} | more)
+    assert is_alices(alice, vault)
+
+
+def test_of_an_undelete(alice, vault, stored):
+    alice.api.delete(secret_url(vault, "a/b"))
+    assert WHOLE["secret.undelete"](alice.api, vault, "a/b").status_code == 200
+    assert last_event() == ("secret.undelete", "success", "secret", stored.pk, {"path": "a/b"})
+
+
+@pytest.mark.parametrize("action", OF_A_VERSION)
+def test_of_what_was_done_to_a_version(alice, vault, stored, action):
+    assert OF_A_VERSION[action](alice.api, vault, "a/b", 1).status_code < 300
+    details = {"path": "a/b", "version": 1}
+    assert last_event() == (action, "success", "secret", stored.pk, details)
+    assert is_alices(alice, vault)
+
+
+def test_of_a_purge_by_somebody_who_does_not_own_the_vault(bob, vault, stored):
+    allow(bob, vault, "**", "read", "write", "delete")
+    assert WHOLE["secret.purge"](bob.api, vault, "a/b").status_code == 403
+    details = {"path": "a/b", "reason": "not_the_owner"}
+    assert last_event() == ("secret.purge", "denied", "secret", None, details)
+
+
+def test_of_a_list_and_of_versions(alice, vault, stored):
+    assert alice.api.get(f"/v1/vaults/{vault.pk}/secrets?prefix=a/").status_code == 200
+    details = {"prefix": "a/", "count": 1}
+    assert last_event() == ("secret.list", "success", "vault", vault.pk, details)
+    assert WHOLE["secret.versions"](alice.api, vault, "a/b").status_code == 200
+    details = {"path": "a/b", "count": 2}
+    assert last_event() == ("secret.versions", "success", "secret", stored.pk, details)
+
+
+def test_of_a_version_that_an_operator_disables(stored):
+    from secrets_app.models import SecretVersion
+    from secrets_app.services.audit import OPERATOR
+    from secrets_app.services.secrets.lifecycle import disable_any_version
+
+    version = SecretVersion.objects.get(number=1)
+    disable_any_version(version_id=version.pk, actor=OPERATOR)
+    details = {"path": "a/b", "version": 1}
+    assert last_event() == ("secret.disable", "success", "secret", stored.pk, details)
+
+
+def test_a_purge_takes_the_versions_and_kept_answers_of_its_secret_and_no_other(alice, vault):
+    """A purge that took all of a vault would have been noticed by nobody."""
+    from secrets_app.models import IdempotencyKey, SecretVersion
+
+    for path in ("gone", "kept"):
+        alice.api.put(secret_url(vault, path), body(path), headers={"Idempotency-Key": path})
+    alice.api.delete(secret_url(vault, "gone") + "?purge=true")
+    assert [each.secret.path for each in SecretVersion.objects.all()] == ["kept"]
+    assert [each.body["path"] for each in IdempotencyKey.objects.all()] == ["kept"]
+    assert alice.api.get(secret_url(vault, "kept")).json()["value"] == "kept"
