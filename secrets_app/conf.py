@@ -6,13 +6,13 @@ derived from Django's SECRET_KEY.
 
 from collections.abc import Callable
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Generic, TypeVar
 
 from django.conf import settings
 from limits import parse
 
 from secrets_app.errors import ConfigurationError
+from secrets_app.networks import Network, parse_network
 
 CONTRACT_TYPES = (
     "password",
@@ -161,10 +161,10 @@ class AppSettings:
         return self._whole("MAX_VERSIONS", 0, least=0, most=1_000_000)
 
     @setting
-    def TRUSTED_PROXIES(self) -> tuple[IPv4Network | IPv6Network, ...]:
+    def TRUSTED_PROXIES(self) -> tuple[Network, ...]:
         """Networks (CIDR) of proxies whose X-Forwarded-For counts. Default: none."""
         try:
-            return tuple(_network(each) for each in self._strings("TRUSTED_PROXIES"))
+            return tuple(parse_network(each) for each in self._strings("TRUSTED_PROXIES"))
         except ValueError:
             raise ConfigurationError("TRUSTED_PROXIES must be a list of networks (CIDR).") from None
 
@@ -273,7 +273,6 @@ class AppSettings:
         return tuple(value)
 
 
-_network = lru_cache(ip_network)
 _parse_rate = lru_cache(parse)
 
 app_settings = AppSettings()

@@ -5,13 +5,13 @@ docs/operations.md lists every variable.
 """
 
 from datetime import timedelta
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from secrets_app.networks import parse_network
 from vaultsite import home
 from vaultsite.console.theme import UNFOLD as UNFOLD
 
@@ -240,7 +240,7 @@ DATABASES = {
 # Who may read /metrics: with this token, or from these networks. Both empty: nobody.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 try:
-    METRICS_NETWORKS = [ip_network(each) for each in env.list("METRICS_NETWORKS", default=[])]
+    METRICS_NETWORKS = [parse_network(each) for each in env.list("METRICS_NETWORKS", default=[])]
 except ValueError:
     raise ImproperlyConfigured("METRICS_NETWORKS must be a list of networks (CIDR).") from None
 TRACING = env.bool("TRACING", default=False)

@@ -8,18 +8,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from secrets_app.errors import InvalidConditions
+from secrets_app.networks import Network, parse_address, parse_network
 
 _MAX_NETWORKS = 256
 _CLOCK = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _ALL_DAYS = frozenset(range(7))
-
-Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +54,9 @@ class Conditions:
             return False
         if self.networks is None:
             return True
-        parsed = _parse_address(address)
-        if parsed is None:
+        try:
+            parsed = parse_address(address or "")
+        except ValueError:
             return None
         return any(parsed in network for network in self.networks)
 
@@ -75,17 +73,6 @@ def parse_conditions(raw: object) -> Conditions:
     return Conditions(networks, window)
 
 
-@lru_cache(maxsize=1024)
-def _parse_address(raw: str | None) -> IPv4Address | IPv6Address | None:
-    try:
-        address = ip_address(raw or "")
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
-
-
 def _parse_networks(raw: object) -> tuple[Network, ...]:
     if not isinstance(raw, list) or not 0 < len(raw) <= _MAX_NETWORKS:
         raise InvalidConditions(f"`ip_allowlist` is a list of 1 to {_MAX_NETWORKS} CIDR networks.")
@@ -94,7 +81,7 @@ def _parse_networks(raw: object) -> tuple[Network, ...]:
         try:
             if not isinstance(entry, str):
                 raise ValueError
-            networks.append(ip_network(entry))
+            networks.append(parse_network(entry))
         except ValueError:
             raise InvalidConditions(
                 f"`ip_allowlist[{position}]` is not a network in CIDR form without host bits."
