@@ -2,9 +2,10 @@
 lies at the path that the URL names.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from django.db.models import (
     ExpressionWrapper,
     F,
     FilteredRelation,
+    Func,
     Q,
     QuerySet,
     Subquery,
@@ -39,17 +41,44 @@ class Fetch(Enum):
     NEXT = "where the next version goes"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PathState:
-    """What was found at a path. `version` has `secret`, `vault_key` and `created_by`; `vault_key` is the
-    one to seal under."""
+    """What was found at a path, as rows that become objects when a service asks for them: until the caller
+    is judged, nothing is done with them."""
 
     path: str
     fetch: Fetch
-    version: SecretVersion | None = None
-    secret: Secret | None = None
-    vault_key: VaultKey | None = None
+    rows: Sequence[Callable[[], Any]] = ()
 
+    @cached_property
+    def version(self) -> SecretVersion | None:
+        """The version to read, with `secret`, `vault_key` and `created_by`."""
+        found: Any = self.rows[0]()
+        if found is not None and found.is_whole:
+            for name in _OF_ANY_SIZE:
+                setattr(found, name, getattr(found, _REACHED + name))
+        return found  # type: ignore[no-any-return]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether value and metadata of the version came along: see `_SMALL`."""
+        return bool(getattr(self.version, "is_whole", False))
+
+    @cached_property
+    def secret(self) -> Secret | None:
+        return self.rows[0]()  # type: ignore[no-any-return]
+
+    @cached_property
+    def vault_key(self) -> VaultKey | None:
+        """The one to seal under."""
+        return self.rows[1]()  # type: ignore[no-any-return]
+
+
+# The columns of a version that can be of any size, and how many bytes of each come along before the caller
+# is judged. It must not be able to tell sizes from the time that an answer takes.
+_OF_ANY_SIZE = ("value", "metadata", "rotation_policy")
+_SMALL = 2048
+_REACHED = "reached_"
 
 Found = tuple[dict[str, Any], PathState | None]
 
@@ -126,12 +155,34 @@ def _find(queries: dict[Fetch, CompiledQuery], fetch: Fetch, **values: Any) -> F
     found = queries[fetch].first(**values)
     if found is None:
         return None
-    state = None
-    if fetch is Fetch.CURRENT:
-        state = PathState(values["path"], fetch, version=found[1])
-    elif fetch is Fetch.NEXT:
-        state = PathState(values["path"], fetch, secret=found[1], vault_key=found[2])
-    return found[0], state
+    row, others = found
+    return row, PathState(values["path"], fetch, others) if others else None
+
+
+class _WithinReach(Func):
+    """Whether the columns of any size are all small; or one of them where they are, NULL where not.
+
+    No database has to fetch a column of bytes to tell its size.
+    """
+
+    def __init__(self, *columns: Any, shown: str | None = None, **extra: Any) -> None:
+        field: Any = SecretVersion._meta.get_field(shown) if shown else BooleanField()
+        super().__init__(*(columns or map(F, _OF_ANY_SIZE)), output_field=field, **extra)
+        self._shown = shown
+
+    def as_sql(self, compiler: Any, connection: Any, *_: Any, **__: Any) -> Any:
+        columns = [compiler.compile(each)[0] for each in self.source_expressions]
+        # Of a text that is characters on SQLite, whose older releases know no other size.
+        size = "OCTET_LENGTH" if connection.vendor == "postgresql" else "LENGTH"
+        small = " AND ".join(f"COALESCE({size}({c}), 0) <= {_SMALL}" for c in columns)
+        if self._shown is None:
+            return f"({small})", []
+        return f"CASE WHEN {small} THEN {columns[_OF_ANY_SIZE.index(self._shown)]} END", []
+
+
+def _within_reach() -> dict[str, Any]:
+    reached = {_REACHED + name: _WithinReach(shown=name) for name in _OF_ANY_SIZE}
+    return reached | {"is_whole": _WithinReach()}
 
 
 def _principal(who: Q, key_condition: Q, revoked: Any) -> QuerySet[Principal, Any]:
@@ -195,6 +246,7 @@ def _at_path(fetch: Fetch) -> list[QuerySet[Any, Any]]:
     if fetch is Fetch.CURRENT:
         # By values, not by a join: with old statistics a join may look through all of a vault.
         rows = SecretVersion.objects.select_related("secret", "vault_key", "created_by")
+        rows = rows.defer(*_OF_ANY_SIZE).annotate(**_within_reach())
         current = Subquery(secret.values("current_version")[:1])
         return [
             rows.filter(vault_id=vault_id, secret=Subquery(secret.values("pk")[:1]), number=current)

@@ -5,6 +5,7 @@ round trip and see one state of the database.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
@@ -45,9 +46,9 @@ class CompiledQuery:
         self._querysets = querysets
         self._compiled: dict[str, _Compiled] = {}
 
-    def first(self, **values: Any) -> tuple[Any, ...] | None:
-        """Run the query and return what each queryset finds: an object, a dictionary where it
-        says `values()`, or None.
+    def first(self, **values: Any) -> tuple[Any, Sequence[Callable[[], Any]]] | None:
+        """Run the query. Return what the first queryset finds, an object or a dictionary where it says
+        `values()`, and for each of the others a function that makes what it found, or None.
 
         Returns None where the first queryset finds nothing.
         """
@@ -58,7 +59,8 @@ class CompiledQuery:
         row = cursor.fetchone()
         if row is None:
             return None
-        return tuple([decode(row[part], database) for part, decode in compiled.parts])
+        found, *others = [partial(decode, row[part], database) for part, decode in compiled.parts]
+        return found(), others
 
     def all(self, **values: Any) -> list[Any]:
         """Run the query and return everything that the first queryset finds, in no order."""
@@ -121,7 +123,7 @@ def _decoder(queryset: "models.QuerySet[Any, Any]", compiler: Any) -> Decoder:
         for function in functions
     ]
     build = (
-        _object_builder(compiler.klass_info, compiler.select)
+        _annotated_builder(compiler)
         if queryset._iterable_class is ModelIterable
         else _dictionary_builder(queryset.query)
     )
@@ -135,6 +137,20 @@ def _decoder(queryset: "models.QuerySet[Any, Any]", compiler: Any) -> Decoder:
         return build(row)
 
     return decode
+
+
+def _annotated_builder(compiler: Any) -> Callable[[Sequence[Any]], models.Model | None]:
+    build_object = _object_builder(compiler.klass_info, compiler.select)
+    annotations = list(compiler.annotation_col_map.items())
+
+    def build(row: Sequence[Any]) -> models.Model | None:
+        found = build_object(row)
+        if found is not None:
+            for name, index in annotations:
+                setattr(found, name, row[index])
+        return found
+
+    return build
 
 
 def _object_builder(info: Any, select: Any) -> Callable[[Sequence[Any]], models.Model | None]:

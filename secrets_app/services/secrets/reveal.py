@@ -13,7 +13,7 @@ from secrets_app.errors import NotFound, OpenError, Unavailable
 from secrets_app.fields import Sealed
 from secrets_app.keys import keyring
 from secrets_app.models import AuditEvent, SecretVersion, VaultKey
-from secrets_app.models.request_state import Fetch
+from secrets_app.models.request_state import Fetch, versions_by_id
 from secrets_app.services.audit import SUCCESS, Event, Resource, record_all, record_with
 from secrets_app.services.caller import Caller
 from secrets_app.services.secrets.lookup import (
@@ -79,7 +79,11 @@ def _find(caller: Caller, vault_id: UUID, path: str, number: int | None) -> Secr
         return find_version(vault_id=vault_id, path=path, number=number)
     if state.version is None:
         raise NotFound(NO_SECRET)
-    return state.version
+    if state.is_whole:
+        return state.version
+    for version in versions_by_id(vault_id, [state.version.pk]):
+        return version
+    raise NotFound(NO_SECRET)  # purged meanwhile
 
 
 def open_version(version: SecretVersion) -> Plaintext:
