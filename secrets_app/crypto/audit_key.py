@@ -1,10 +1,11 @@
-"""The secret behind the audit log. Three keys come of it: one for the MAC of each event, one that signs
-seals, one that seeds of second factors are made with. Each is HKDF-Expand (RFC 5869, 2.3) of the secret,
-which is random and needs no extracting."""
+"""The secret behind the audit log. Four keys come of it: one for the MAC of each event, one that signs
+seals, one that seeds of second factors are made with, one that seals the cursors of lists. Each is
+HKDF-Expand (RFC 5869, 2.3) of the secret, which is random and needs no extracting."""
 
 import hashlib
 import hmac
 
+from secrets_app.crypto.aead import Cipher
 from secrets_app.crypto.signing import Signer
 
 MAC_BYTES = 32
@@ -19,6 +20,7 @@ class AuditKey:
         self._mac_key = _expand(secret, b"vaultsite/v1/audit-mac")
         self._signer = Signer(_expand(secret, b"vaultsite/v1/audit-seal"))
         self._seed_key = _expand(secret, b"vaultsite/v1/second-factor")
+        self._cursor_key = _expand(secret, b"vaultsite/v1/list-cursor")
 
     @property
     def public_key(self) -> bytes:
@@ -39,6 +41,11 @@ class AuditKey:
     def seed(self, salt: bytes) -> bytes:
         """The seed (20 bytes) of the second factor that has this salt."""
         return hmac.digest(self._seed_key, salt, hashlib.sha256)[:SEED_BYTES]
+
+    def cursor_cipher(self, holder: bytes) -> Cipher:
+        """The cipher for the cursors of one `holder`. A key for each keeps random nonces far below the
+        bound of a key (SP 800-38D, 8.3)."""
+        return Cipher(_expand(self._cursor_key, holder))
 
 
 def _expand(secret: bytes, purpose: bytes) -> bytes:

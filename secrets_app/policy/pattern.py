@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from secrets_app.errors import InvalidPattern
 from secrets_app.policy.path import MAX_PATH_CHARS, SEGMENT
@@ -10,6 +11,8 @@ _PATTERN_SEGMENT = rf"(?:{SEGMENT}|\*\*?)"
 PATTERN_REGEX = rf"{_PATTERN_SEGMENT}(?:/{_PATTERN_SEGMENT})*"
 
 _PATTERN = re.compile(PATTERN_REGEX)
+_TWICE = ("**", "**")
+_SEGMENT_REGEX = {"*": "[^/]+/", "**": "(?:[^/]+/)*"}
 
 
 def parse_pattern(raw: str) -> str:
@@ -26,6 +29,31 @@ def matches(pattern: str, path: str) -> bool:
     worst: on a mismatch only the latest `**` is stretched, since an earlier one could gain nothing.
     """
     return _match_segments(pattern.split("/"), path.split("/"))
+
+
+def as_regex(pattern: str) -> tuple[str, bool] | None:
+    """A regular expression for the paths that a pattern covers, without anchors, and whether it covers no
+    more than those; None for a pattern that is not valid.
+
+    It is there for databases to leave rows out, and never decides. One `**` inside a pattern is followed
+    exactly; what stands behind a second one is dropped, so that engines that backtrack have little to try.
+    """
+    if len(pattern) > MAX_PATH_CHARS or _PATTERN.fullmatch(pattern) is None:
+        return None
+    segments = [
+        s for s, following in pairwise([*pattern.split("/"), ""]) if (s, following) != _TWICE
+    ]
+    gaps = [n for n, segment in enumerate(segments[:-1]) if segment == "**"]
+    is_exact = len(gaps) < 2
+    if not is_exact:
+        segments = segments[: gaps[1] + 1]
+    is_open = segments[-1] == "**"
+    if is_open:
+        segments.pop()
+    if not segments:
+        return ".*", is_exact
+    text = "".join(_SEGMENT_REGEX.get(each, each + "/") for each in segments)
+    return text.removesuffix("/") + ("(?:/.*)?" if is_open else ""), is_exact
 
 
 def _match_segments(pattern: Sequence[str], path: Sequence[str]) -> bool:

@@ -4,17 +4,18 @@ Everything that does not depend on the path (permission, expiry, conditions) is 
 remains are patterns, and from the allowing ones follows where in the order of paths to look at all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from secrets_app.policy.decision import Effect, Permission, Rule, holds
-from secrets_app.policy.pattern import matches
+from secrets_app.policy.pattern import as_regex, matches
 
 # Sorts after every character a path can have.
 _AFTER = "\x7f"
 # … and before every one (NUL would do too, but PostgreSQL does not take it).
 _NEXT = "\x01"
+_MAX_SIEVE_CHARS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,15 @@ class PathRange:
 
     first: str
     end: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """Regular expressions, both for PostgreSQL and for Python. Everything covered matches `keep` and does
+    not match `drop`; None says nothing. It never decides: what is left is judged by `covers`."""
+
+    keep: str | None
+    drop: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,18 @@ class Scope:
         if any(matches(pattern, path) for pattern in self.denies):
             return False
         return any(matches(pattern, path) for pattern in self.allows)
+
+    def sieve(self) -> Sieve:
+        """What a database may leave out on the way: rows that are certainly not covered."""
+        if self.allows is None:
+            return Sieve(None, None)
+        allows = [as_regex(pattern) for pattern in self.allows]
+        denies = [as_regex(pattern) for pattern in self.denies]
+        is_known = all(each is not None for each in allows)
+        return Sieve(
+            _any_of([each[0] for each in allows if each is not None]) if is_known else None,
+            _any_of([each[0] for each in denies if each is not None and each[1]]),
+        )
 
     def ranges(self, prefix: str) -> list[PathRange]:
         """Ranges outside of which nothing is covered, sorted, apart from each other, in `prefix`."""
@@ -77,6 +99,12 @@ def scope_of(
         allows=tuple(rule.pattern for rule in held if rule.effect == Effect.ALLOW),
         denies=tuple(rule.pattern for rule in held if rule.effect != Effect.ALLOW),
     )
+
+
+def _any_of(expressions: Sequence[str]) -> str | None:
+    """None also when it would be so long that a database takes more time to read it than to do without."""
+    text = "|".join(dict.fromkeys(expressions))
+    return rf"\A(?:{text})\Z" if 0 < len(text) <= _MAX_SIEVE_CHARS else None
 
 
 def _ranges_of(pattern: str) -> list[PathRange]:

@@ -1,11 +1,10 @@
-import base64
 from urllib.parse import quote
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from secrets_app.models import AuditEvent, Secret
-from tests.cast import allow, body, deny, secret_url, vault_of
+from tests.cast import allow, body, deny, secret_url
 
 
 def list_url(vault, **query):
@@ -118,36 +117,22 @@ def test_a_page_goes_on_after_a_path_that_was_deleted_meanwhile(alice, filled):
 
 def test_nothing_tells_of_hidden_paths_not_even_whether_a_page_goes_on(alice, bob, filled):
     """A cursor where only hidden rows follow would spell a hidden path out, prefix by prefix."""
+
+    def page(prefix, limit):
+        answer = bob.api.get(list_url(filled, prefix=prefix, limit=limit)).json()
+        return answer | {"next_cursor": len(answer.get("next_cursor", ""))}
+
     allow(bob, filled, "**", "read")
     deny(bob, filled, "a/**", "read")
     for prefix, limit in [("a/", 1), ("a", 2), ("a/b", 1), ("z", 1), ("c", 1)]:
-        here = bob.api.get(list_url(filled, prefix=prefix, limit=limit)).json()
+        here = page(prefix, limit)
         alice.api.delete(secret_url(filled, "a/b"))
         alice.api.delete(secret_url(filled, "a/b/c"))
         alice.api.delete(secret_url(filled, "a/c"))
-        gone = bob.api.get(list_url(filled, prefix=prefix, limit=limit)).json()
+        gone = page(prefix, limit)
         for path in ("a/b", "a/b/c", "a/c"):
             alice.api.post(f"/v1/vaults/{filled.id}/secret-undelete/{path}")
         assert here == gone, prefix
-
-
-def test_a_cursor_is_the_id_of_the_last_secret_shown(alice, bob, filled):
-    allow(bob, filled, "**", "read")
-    deny(bob, filled, "a/**", "read")
-    answer = bob.api.get(list_url(filled, limit=2)).json()
-    raw = base64.urlsafe_b64decode(answer["next_cursor"] + "==")
-    assert str(UUID(bytes=raw)) == answer["secrets"][-1]["id"]
-    assert (
-        bob.api.get(list_url(filled, prefix="z", cursor=answer["next_cursor"])).status_code == 400
-    )
-
-
-def test_a_cursor_of_another_vault_is_refused(alice, bob, filled):
-    cursor = alice.api.get(list_url(filled, limit=1)).json()["next_cursor"]
-    other = vault_of(bob, "other")
-    assert bob.api.get(list_url(other, cursor=cursor)).status_code == 400
-    unknown = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
-    assert alice.api.get(list_url(filled, cursor=unknown)).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -198,8 +183,8 @@ def test_filters_narrow_the_list(alice, vault):
     assert paths(alice, vault, expires_before="2040-01-01T00:00:00Z", type="password") == ["d"]
 
 
-def test_a_page_reads_a_bounded_number_of_rows(alice, bob, vault, monkeypatch):
-    """Three thousand secrets, of which Bob may read the last: no page looks at many rows."""
+def test_hidden_rows_stay_in_the_database(alice, bob, vault, monkeypatch):
+    """Three thousand secrets, of which Bob may read the last: no page takes many rows out."""
     from secrets_app.services.identity.identification import identify
     from secrets_app.services.secrets.listing import ListQuery, list_secrets
 
@@ -232,10 +217,12 @@ def test_a_page_reads_a_bounded_number_of_rows(alice, bob, vault, monkeypatch):
     monkeypatch.setattr("secrets_app.services.secrets.listing._MOST_ROWS", 400)
     allow(bob, vault, "**/last", "read")
     page = look(ListQuery(limit=99))
-    assert page.versions == []
-    assert page.looked_at == 400
-    assert page.after is not None
-    found, pages = all_pages(bob, vault, limit=99)
+    assert ([v.secret.path for v in page.versions], page.looked_at) == (["z/last"], 101)
+    assert page.cursor is None
+    # Rows that a filter leaves out do end a page, since Bob may see them all.
+    allow(bob, vault, "**", "read")
+    assert look(ListQuery(limit=99, type="password")).versions == []
+    found, pages = all_pages(bob, vault, limit=99, type="password")
     assert found == ["z/last"]
     assert pages == 8
 

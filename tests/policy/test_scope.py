@@ -1,3 +1,4 @@
+import re
 from datetime import UTC, datetime
 from itertools import pairwise
 from uuid import UUID
@@ -7,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secrets_app.policy.decision import Permission, Rule, decide
-from secrets_app.policy.scope import PathRange, scope_of
+from secrets_app.policy.pattern import as_regex, matches
+from secrets_app.policy.scope import PathRange, Scope, Sieve, scope_of
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ASK = {"permission": Permission.LIST, "address": "192.0.2.7", "now": NOW}
@@ -43,6 +45,48 @@ def test_a_scope_agrees_with_decisions_and_its_ranges_miss_nothing(
             assert inside
         if inside:
             assert path.startswith(prefix)
+
+
+long_patterns = st.lists(
+    st.one_of(segments, st.sampled_from(["*", "**", "**"])), min_size=1, max_size=8
+).map("/".join)
+
+
+@pytest.mark.no_cover
+@settings(max_examples=500)
+@given(
+    st.lists(long_patterns, max_size=4),
+    st.lists(long_patterns, max_size=4),
+    st.lists(paths, max_size=8),
+)
+def test_a_sieve_keeps_everything_that_is_covered(allows, denies, path_list):
+    scope = Scope(tuple(allows), tuple(denies))
+    sieve = scope.sieve()
+    for path in path_list:
+        if scope.covers(path):
+            assert sieve.keep is None or re.search(sieve.keep, path)
+            assert sieve.drop is None or not re.search(sieve.drop, path)
+
+
+@settings(max_examples=500)
+@given(long_patterns, st.lists(paths, max_size=8))
+def test_a_pattern_with_one_gap_is_sieved_exactly(pattern, path_list):
+    expression, is_exact = as_regex(pattern)
+    assert is_exact or pattern.count("**") > 1
+    for path in path_list:
+        if is_exact:
+            assert bool(re.fullmatch(expression, path)) is matches(pattern, path)
+
+
+@pytest.mark.parametrize("odd", ["a.*", "a/", "(", "a" * 600, "a|b"])
+def test_a_stored_pattern_that_is_none_is_sieved_by_nothing(odd):
+    assert Scope((odd, "b"), ()).sieve() == Sieve(None, None)
+    assert Scope(("b",), (odd,)).sieve().drop is None
+
+
+def test_a_sieve_is_not_longer_than_is_worth_reading():
+    many = tuple(f"team-{n}/*/key" for n in range(1000))
+    assert Scope(many, many).sieve() == Sieve(None, None)
 
 
 @settings(max_examples=500)

@@ -1,17 +1,20 @@
 """Audit events and what is asked of them."""
 
+import base64
 import re
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from secrets_app.api.serializers.base import SparseSerializer, StrictSerializer
 from secrets_app.api.serializers.fields import InstantField
-from secrets_app.api.serializers.queries import CursorField, LimitField
+from secrets_app.api.serializers.queries import LimitField
 from secrets_app.models import AuditEvent
 from secrets_app.services.audit import MAX_OFFSET
 
+_CURSOR = re.compile(r"[A-Za-z0-9_-]{22}")  # 16 bytes
 _OUTCOMES = list(AuditEvent.Outcome.values)
 
 
@@ -25,6 +28,22 @@ class OffsetField(serializers.Field):  # type: ignore[type-arg]
         if re.fullmatch(r"[0-9]{1,5}", data) is None or int(data) > MAX_OFFSET:
             self.fail("invalid")
         return int(data)
+
+
+@extend_schema_field({"type": "string", "pattern": f"^{_CURSOR.pattern}$"})
+class EventCursorField(serializers.Field):  # type: ignore[type-arg]
+    """The id of the last event of a page. It is only compared with ids of events that the caller sees."""
+
+    default_error_messages = {"invalid": "This is not a cursor of this list."}
+
+    def to_internal_value(self, data: Any) -> UUID:
+        if _CURSOR.fullmatch(data) is None:
+            self.fail("invalid")
+        return UUID(bytes=base64.urlsafe_b64decode(data + "=="))
+
+    @staticmethod
+    def encode(where: UUID) -> str:
+        return base64.urlsafe_b64encode(where.bytes).rstrip(b"=").decode()
 
 
 class RangeSerializer(StrictSerializer):
@@ -54,7 +73,7 @@ class EventsQuerySerializer(RangeSerializer):
     )
     limit = LimitField(required=False)
     offset = OffsetField(required=False)
-    cursor = CursorField(required=False, source="before", help_text="`next_cursor` of a page.")
+    cursor = EventCursorField(required=False, source="before", help_text="`next_cursor` of a page.")
 
 
 class VerifyQuerySerializer(RangeSerializer):

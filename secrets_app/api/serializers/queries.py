@@ -1,9 +1,7 @@
 """Query parameters, checked like bodies: unknown names and bad values are a 400."""
 
-import base64
 import re
 from typing import Any
-from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -12,10 +10,10 @@ from rest_framework.request import Request
 from secrets_app.api.serializers.base import StrictSerializer
 from secrets_app.api.serializers.fields import InstantField, SecretTypeField, TextField
 from secrets_app.policy.path import MAX_PATH_CHARS, PATH_REGEX
-from secrets_app.services.secrets import DEFAULT_LIMIT, MAX_LIMIT
+from secrets_app.services.secrets import DEFAULT_LIMIT, MAX_CURSOR_CHARS, MAX_LIMIT, NOT_A_CURSOR
 
 _PREFIX = re.compile(rf"(?:{PATH_REGEX}/?)?")
-_CURSOR = re.compile(r"[A-Za-z0-9_-]{22}")  # 16 bytes
+_CURSOR = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_CURSOR_CHARS}}}")
 
 
 @extend_schema_field(
@@ -44,18 +42,14 @@ class LimitField(serializers.Field):  # type: ignore[type-arg]
 
 @extend_schema_field({"type": "string", "pattern": f"^{_CURSOR.pattern}$"})
 class CursorField(serializers.Field):  # type: ignore[type-arg]
-    """Where a page ended, as an opaque text: it says no path."""
+    """The form of a sealed cursor; the service opens it, and says the same of one that does not open."""
 
-    default_error_messages = {"invalid": "This is not a cursor of this list."}
+    default_error_messages = {"invalid": NOT_A_CURSOR}
 
-    def to_internal_value(self, data: Any) -> UUID:
+    def to_internal_value(self, data: Any) -> str:
         if _CURSOR.fullmatch(data) is None:
             self.fail("invalid")
-        return UUID(bytes=base64.urlsafe_b64decode(data + "=="))
-
-    @staticmethod
-    def encode(where: UUID) -> str:
-        return base64.urlsafe_b64encode(where.bytes).rstrip(b"=").decode()
+        return str(data)
 
 
 @extend_schema_field({"type": "integer", "minimum": 1, "maximum": 999_999_999})
@@ -71,7 +65,7 @@ class VersionCursorField(serializers.Field):  # type: ignore[type-arg]
 class ListQuerySerializer(StrictSerializer):
     prefix = PrefixField(required=False, help_text="The start of a path, with or without a slash.")
     limit = LimitField(required=False)
-    cursor = CursorField(required=False, source="after", help_text="`next_cursor` of a page.")
+    cursor = CursorField(required=False, help_text="`next_cursor` of a page.")
     type = SecretTypeField(required=False)
     tag = TextField(required=False, trim_whitespace=False, help_text="One of `metadata.tags`.")
     expires_before = InstantField(required=False)

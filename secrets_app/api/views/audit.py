@@ -10,11 +10,12 @@ from secrets_app.api.serializers.audit import (
     AuditEventListSerializer,
     AuditEventSerializer,
     AuditProofSerializer,
+    EventCursorField,
     EventsQuerySerializer,
     VerificationSerializer,
     VerifyQuerySerializer,
 )
-from secrets_app.api.serializers.queries import CursorField, query_of
+from secrets_app.api.serializers.queries import query_of
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.services.audit import EventQuery, list_events, prove_event, verify_for
 from secrets_app.services.audit.content import SCHEME
@@ -42,7 +43,7 @@ class AuditViewSet(ApiViewSet):
             "count": len(page.events),
         }
         if page.after is not None:
-            body["next_cursor"] = CursorField.encode(page.after)
+            body["next_cursor"] = EventCursorField.encode(page.after)
         return Response(body)
 
     @operation(

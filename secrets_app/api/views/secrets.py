@@ -20,7 +20,6 @@ from secrets_app.api.schema import (
 )
 from secrets_app.api.serializers.base import require_empty_body
 from secrets_app.api.serializers.queries import (
-    CursorField,
     DeleteQuerySerializer,
     ListQuerySerializer,
     query_of,
@@ -78,8 +77,8 @@ class SecretViewSet(ApiViewSet):
         wanted = ListQuery(**query_of(request, ListQuerySerializer))
         page = list_secrets(caller=self.caller, vault_id=vault_id, wanted=wanted)
         body: dict[str, Any] = {"secrets": [SecretSerializer.show(each) for each in page.versions]}
-        if page.after is not None:
-            body["next_cursor"] = CursorField.encode(page.after)
+        if page.cursor is not None:
+            body["next_cursor"] = page.cursor
         return Response(body)
 
     @operation(

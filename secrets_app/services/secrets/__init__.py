@@ -4,6 +4,7 @@ What reveals a value is not named here. It is imported from `reveal` (one secret
 (many), so that the import contracts see who reveals values: the admin must not."""
 
 from secrets_app.services.secrets.batch_write import BatchItem, authorize_many, write_many
+from secrets_app.services.secrets.cursors import MAX_CURSOR_CHARS, NOT_A_CURSOR
 from secrets_app.services.secrets.generate import (
     CHARSETS,
     DEFAULT_LENGTH,
@@ -37,9 +38,11 @@ __all__ = [
     "CHARSETS",
     "DEFAULT_LENGTH",
     "DEFAULT_LIMIT",
+    "MAX_CURSOR_CHARS",
     "MAX_LENGTH",
     "MAX_LIMIT",
     "MIN_LENGTH",
+    "NOT_A_CURSOR",
     "BatchItem",
     "ListQuery",
     "NewVersion",
