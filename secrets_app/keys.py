@@ -10,10 +10,10 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from secrets_app.conf import app_settings
-from secrets_app.crypto.bounded import BoundedProvider
+from secrets_app.crypto.instrumented import InstrumentedProvider
 from secrets_app.crypto.keyring import Keyring
-from secrets_app.crypto.measured import MeasuredProvider
 from secrets_app.crypto.provider import KeyProvider
+from secrets_app.crypto.timeout import TimeoutProvider
 from secrets_app.errors import ConfigurationError
 from secrets_app.reload import ReloadOnChange
 
@@ -59,8 +59,8 @@ def build_provider(url: str) -> KeyProvider:
     provider: KeyProvider = from_url(url, timeout_s=timeout_s)
     is_local = not extra and _BUILT_IN[scheme][0] == "local"
     if not is_local:
-        provider = BoundedProvider(provider, timeout_s=timeout_s)
-    return MeasuredProvider(provider, scheme=scheme)
+        provider = TimeoutProvider(provider, timeout_s=timeout_s)
+    return InstrumentedProvider(provider, scheme=scheme)
 
 
 def create_root_key(url: str) -> str:

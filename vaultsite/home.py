@@ -5,6 +5,7 @@
     jwt.pem         the key that signs tokens
     db.sqlite3      the database, unless DATABASE_URL names another
     demo.json       the demo account
+    metrics/        what the processes of a running server count, in a folder for each server
 
 The folder is 0700 and every file 0600. A production installation has no such folder: it sets the
 environment instead (docs/operations.md).
@@ -13,6 +14,7 @@ environment instead (docs/operations.md).
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +57,32 @@ def create() -> None:
         write_private(home / "jwt.pem", generate_signing_key_pem())
         env = _ENV.format(secret_key=secrets.token_urlsafe(50))
         write_private(home / "vaultsite.env", env.encode())
+
+
+def metrics_folder() -> Path:
+    """Make an empty folder for what the processes of one server count, and return its path.
+
+    It is named after this process, which becomes the server. Those of servers that have ended go.
+    """
+    every = path() / "metrics"
+    every.mkdir(mode=0o700, exist_ok=True)
+    own = every / str(os.getpid())
+    with locked():
+        for folder in every.iterdir():
+            if folder == own or not _is_running(folder.name):
+                shutil.rmtree(folder)
+        own.mkdir(mode=0o700)
+    return own
+
+
+def _is_running(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:  # of somebody else
+        pass
+    return True
 
 
 @contextmanager

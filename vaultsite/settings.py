@@ -92,6 +92,7 @@ CORS_EXPOSE_HEADERS = ("etag", "retry-after", "x-request-id")
 # --- Django ------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "vaultsite.pages",
     "vaultsite.console",
     "unfold",
     "django.contrib.admin",

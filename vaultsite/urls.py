@@ -6,12 +6,14 @@ from rest_framework.permissions import AllowAny
 from vaultsite.accounts.sign_in import SignInForm
 from vaultsite.accounts.views import own_password, second_factor, sign_in
 from vaultsite.metrics import metrics
+from vaultsite.pages.views import home
 from vaultsite.probes import livez, readyz
 
 admin.site.login_form = SignInForm
 admin.site.login_template = "accounts/login.html"
 
 urlpatterns = [
+    path("", home, name="home"),
     path("", include("secrets_app.api.urls")),
     path(
         "docs",
@@ -31,7 +33,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
-# For what goes wrong before a view is reached. Outside the API these give Django's own pages.
+# For what goes wrong before a view is reached. Outside the API these give the pages of `vaultsite.pages`.
 handler400 = "secrets_app.api.problems.bad_request"
 handler403 = "secrets_app.api.problems.permission_denied"
 handler404 = "secrets_app.api.problems.page_not_found"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.failover.node import DATABASE, Node, Ports
-from benchmarks.rig.service import free_port
+from tests.e2e.processes import free_port
 
 
 @dataclass

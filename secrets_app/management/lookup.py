@@ -1,6 +1,9 @@
 """What commands take as arguments: people, agents, vaults, dates."""
 
+from argparse import ArgumentParser
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
@@ -31,6 +34,16 @@ def vault_named(id_or_name: str) -> Vault:
     if len(found) > 1:
         raise CommandError("Several vaults have this name. Give the id.")
     return found[0]
+
+
+def add_vault_argument(parser: ArgumentParser) -> None:
+    """Add `vault`, for commands that look at one vault or at all of them."""
+    parser.add_argument("vault", nargs="?", help="id or name of one vault; all without it")
+
+
+def chosen_vault_id(options: Mapping[str, Any]) -> UUID | None:
+    """The id of the vault that was named, or None for all. Raises CommandError."""
+    return vault_named(options["vault"]).pk if options["vault"] else None
 
 
 def instant(text: str) -> datetime:

@@ -1,6 +1,7 @@
 """A superuser walks through every page of the admin; no page shows a value or its ciphertext."""
 
 import base64
+import re
 
 import pytest
 from django.contrib.admin.sites import site
@@ -12,6 +13,7 @@ from secrets_app.models import (
     AuditKey,
     AuditSeal,
     IdempotencyKey,
+    Secret,
     SecretVersion,
     VaultKey,
 )
@@ -113,3 +115,17 @@ def test_the_pages_around_the_lists_work(root, filled):
         page = root.get(path)
         assert page.status_code == 200, path
         assert not any(secret in page.content.decode() for secret in forbidden())
+
+
+def test_the_breadcrumb_shows_a_path_as_it_is(root, alice, vault):
+    """A path is not the same with a capital letter; the names of the lists have one."""
+    alice.api.put(secret_url(vault, "app/api/key2"), body("x"))
+    secret = Secret.objects.get()
+    for page in (
+        root.get(reverse("admin:secrets_app_secret_change", args=[secret.pk])),
+        root.get(reverse("admin:secrets_app_secret_history", args=[secret.pk])),
+    ):
+        text = page.content.decode()
+        assert "App/api" not in text
+        crumbs = re.search(r"<a[^>]*>\s*Secrets\s*</a>.*?>\s*app/api/key2\s*</a>", text, re.DOTALL)
+        assert crumbs is not None

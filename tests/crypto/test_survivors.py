@@ -9,12 +9,12 @@ import pytest
 
 from secrets_app.crypto import envelope, keyring
 from secrets_app.crypto.audit_key import AuditKey
-from secrets_app.crypto.bounded import BoundedProvider
 from secrets_app.crypto.context import WrappedAuditKey, digest_aad
 from secrets_app.crypto.envelope import HEADER_BYTES, Envelope
 from secrets_app.crypto.keyring import Keyring
 from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.crypto.signing import generate_signing_key_pem
+from secrets_app.crypto.timeout import TimeoutProvider
 from secrets_app.errors import EnvelopeError, OpenError, ProviderError, ProviderUnavailable
 from tests.crypto.test_keyring import CountingProvider, context
 
@@ -122,16 +122,16 @@ class Hanging:
 
 def test_while_a_provider_is_away_one_caller_asks_and_the_others_are_refused_at_once():
     provider = Hanging()
-    bounded = BoundedProvider(provider, timeout_s=0.5)
+    timed = TimeoutProvider(provider, timeout_s=0.5)
     with pytest.raises(ProviderUnavailable):
-        bounded.check_health()
+        timed.check_health()
     # One of these waits for its time to end; nobody else does.
     took = []
 
     def ask():
         began = time.monotonic()
         with pytest.raises(ProviderUnavailable):
-            bounded.check_health()
+            timed.check_health()
         took.append(time.monotonic() - began)
 
     threads = [threading.Thread(target=ask) for _ in range(6)]
@@ -146,14 +146,14 @@ def test_while_a_provider_is_away_one_caller_asks_and_the_others_are_refused_at_
         provider.answer = answer
         provider.gate.set()
         with pytest.raises(ProviderError) if answer else nullcontext():
-            bounded.check_health()
-        assert bounded._is_away is False
+            timed.check_health()
+        assert timed._is_away is False
 
 
 def test_a_provider_is_asked_side_by_side_while_it_answers():
     provider = Hanging()
-    bounded = BoundedProvider(provider, timeout_s=5)
-    threads = [threading.Thread(target=bounded.check_health) for _ in range(4)]
+    timed = TimeoutProvider(provider, timeout_s=5)
+    threads = [threading.Thread(target=timed.check_health) for _ in range(4)]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + 3

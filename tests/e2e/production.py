@@ -3,24 +3,15 @@
 import re
 import shlex
 import signal
-import socket
-import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.server import ROOT, Server, manage
+from tests.e2e.processes import ROOT, ended, free_port, start, wait_until_it_answers
+from tests.e2e.server import Server, manage
 
 UNIT = ROOT / "deploy" / "systemd" / "vaultsite-server.service"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def command_line(port: int) -> list[str]:
@@ -51,36 +42,9 @@ def production(folder: Path, **variables: str) -> Iterator[Production]:
     } | variables
     manage("quickstart", environment=environment)
     log = folder / "server.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command_line(port),
-            cwd=ROOT,
-            env=environment,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = start(command_line(port), environment, log)
     base_url = f"http://127.0.0.1:{port}"
     server = Production(home, environment, base_url, log, process, metrics)
-    try:
-        _wait_until_ready(server)
+    with ended(process, signal.SIGTERM, within_s=60):
+        wait_until_it_answers(base_url + "/readyz", process, log)
         yield server
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            raise
-
-
-def _wait_until_ready(server: Production) -> None:
-    deadline = time.monotonic() + 60
-    while server.process.poll() is None and time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(server.base_url + "/readyz", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"the server did not start:\n{server.log.read_text()[-4000:]}")

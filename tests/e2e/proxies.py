@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.e2e.production import free_port
+from tests.e2e.processes import free_port
 
 _PATH = "/usr/sbin:/usr/bin"
 PROGRAMS = {name: shutil.which(name, path=_PATH) for name in ("nginx", "caddy", "haproxy")}

@@ -3,10 +3,8 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-ROOT = Path(__file__).resolve().parents[2]
-_START_TIMEOUT_S = 60
+from tests.e2e.processes import ROOT as ROOT
+from tests.e2e.processes import ended, free_port, kill, start, wait_until_it_answers
 
 
 @dataclass
@@ -34,8 +32,7 @@ class Server:
 
     def kill(self) -> None:
         """SIGKILL for all of it at once: supervisor, worker and sealer."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        kill(self.process)
 
     def quickstart(self) -> dict[str, Any]:
         """The object that `manage.py quickstart --json` prints."""
@@ -82,9 +79,7 @@ def manage(*arguments: str, environment: dict[str, str]) -> subprocess.Completed
 @contextmanager
 def serve(home: Path, database_url: str | None = None, **variables: str) -> Iterator[Server]:
     """Start the server and stop it as Ctrl-C does. Without `database_url` it keeps to SQLite."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {
         "PATH": os.environ["PATH"],
         "VAULTSITE_HOME": str(home),
@@ -94,26 +89,11 @@ def serve(home: Path, database_url: str | None = None, **variables: str) -> Iter
     if database_url:
         environment["DATABASE_URL"] = database_url
     log = home.parent / f"server-{port}.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "quickstart", "--serve"],
-            cwd=ROOT,
-            env=environment,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = start([sys.executable, "manage.py", "quickstart", "--serve"], environment, log)
     server = Server(home, environment, f"http://127.0.0.1:{port}", log, process)
-    try:
-        _wait_until_ready(server)
+    with ended(process, signal.SIGINT, within_s=60):
+        wait_until_it_answers(server.base_url + "/v1/health", process, log)
         yield server
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            raise
 
 
 @contextmanager
@@ -146,16 +126,3 @@ def connection_options(url: str) -> dict[str, Any]:
         "password": config["PASSWORD"] or None,
         "dbname": config["NAME"],
     } | config.get("OPTIONS", {})
-
-
-def _wait_until_ready(server: Server) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        if server.process.poll() is not None:
-            break
-        try:
-            if server.request("GET", "/v1/health")[0] == 200:
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"the server did not start:\n{server.log.read_text()[-4000:]}")

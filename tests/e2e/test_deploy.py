@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.production import command_line, free_port, production
+from tests.e2e.processes import free_port
+from tests.e2e.production import command_line, production
 from tests.e2e.proxies import PROGRAMS, running
 from tests.e2e.server import ROOT, manage
 from vaultsite import serving

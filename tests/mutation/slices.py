@@ -98,7 +98,11 @@ SLICES = (
     Slice(
         "policies",
         ("services/access/policies.py", "services/access/refusals.py"),
-        ("api/test_policies.py", "security/test_identity_and_policy.py"),
+        (
+            "api/test_policies.py",
+            "security/test_policy_attacks.py",
+            "security/test_identity_attacks.py",
+        ),
     ),
     Slice(
         "explain",

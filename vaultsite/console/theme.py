@@ -29,6 +29,33 @@ def _may_see(permission: str) -> Callable[[HttpRequest], bool]:
     return lambda request: request.user.has_perm(permission)
 
 
+# Heading → its lists: title, icon, model and the app of the model, if it is another one.
+_LISTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "Secrets": (
+        ("Vaults", "inventory_2", "vault"),
+        ("Secrets", "key_vertical", "secret"),
+        ("Versions", "history", "secretversion"),
+        ("Policies", "policy", "policy"),
+    ),
+    "Who": (
+        ("Principals", "badge", "principal"),
+        ("Agents", "smart_toy", "agent"),
+        ("People", "person", "user", "accounts"),
+        ("Groups", "group", "group", "auth"),
+    ),
+    "Keys": (
+        ("API keys", "vpn_key", "apikey"),
+        ("Vault keys", "enhanced_encryption", "vaultkey"),
+        ("Audit keys", "verified_user", "auditkey"),
+        ("Ended tokens", "block", "revokedtoken"),
+    ),
+    "Audit log": (
+        ("Events", "receipt_long", "auditevent"),
+        ("Seals", "approval", "auditseal"),
+        ("Kept answers", "replay", "idempotencykey"),
+    ),
+}
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Vaultsite",
     "SITE_HEADER": "Vaultsite",
@@ -74,45 +101,10 @@ UNFOLD: dict[str, Any] = {
                     },
                 ],
             },
-            {
-                "title": "Secrets",
-                "separator": True,
-                "items": [
-                    _page("Vaults", "inventory_2", "vault"),
-                    _page("Secrets", "key_vertical", "secret"),
-                    _page("Versions", "history", "secretversion"),
-                    _page("Policies", "policy", "policy"),
-                ],
-            },
-            {
-                "title": "Who",
-                "separator": True,
-                "items": [
-                    _page("Principals", "badge", "principal"),
-                    _page("Agents", "smart_toy", "agent"),
-                    _page("People", "person", "user", "accounts"),
-                    _page("Groups", "group", "group", "auth"),
-                ],
-            },
-            {
-                "title": "Keys",
-                "separator": True,
-                "items": [
-                    _page("API keys", "vpn_key", "apikey"),
-                    _page("Vault keys", "enhanced_encryption", "vaultkey"),
-                    _page("Audit keys", "verified_user", "auditkey"),
-                    _page("Ended tokens", "block", "revokedtoken"),
-                ],
-            },
-            {
-                "title": "Audit log",
-                "separator": True,
-                "items": [
-                    _page("Events", "receipt_long", "auditevent"),
-                    _page("Seals", "approval", "auditseal"),
-                    _page("Kept answers", "replay", "idempotencykey"),
-                ],
-            },
+            *(
+                {"title": title, "separator": True, "items": [_page(*page) for page in pages]}
+                for title, pages in _LISTS.items()
+            ),
         ],
     },
 }

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from secrets_app.errors import BackupError
 from secrets_app.management.keys import key_errors
+from secrets_app.management.results import add_json_option
 from secrets_app.services.operations import back_up
 
 
@@ -20,7 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

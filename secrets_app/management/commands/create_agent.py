@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from secrets_app.management.lookup import instant, person_named, vault_named
+from secrets_app.management.results import add_json_option
 from secrets_app.services.audit import OPERATOR
 from secrets_app.services.identity import (
     DEFAULT_TTL_S,
@@ -29,7 +30,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--token-ttl", type=int, default=DEFAULT_TTL_S, help="seconds")
         parser.add_argument("--expires-at", help="such as 2030-01-31T12:00:00Z")
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not MIN_TTL_S <= options["token_ttl"] <= MAX_TTL_S:

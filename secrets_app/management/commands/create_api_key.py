@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from secrets_app.errors import InvalidInput
 from secrets_app.management.lookup import instant, person_named
+from secrets_app.management.results import add_json_option
 from secrets_app.services.audit import OPERATOR
 from secrets_app.services.identity import create_api_key
 
@@ -19,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("person", help="what the person signs in with, such as an address")
         parser.add_argument("--name", default="made by an operator")
         parser.add_argument("--expires-at", help="such as 2030-01-31T12:00:00Z")
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         expires_at = options["expires_at"] and instant(options["expires_at"])

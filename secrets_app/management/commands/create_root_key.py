@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from secrets_app.management.keys import key_errors
+from secrets_app.management.results import add_json_option
 from secrets_app.services.audit import OPERATOR
 from secrets_app.services.keys import create_root_key
 
@@ -19,7 +20,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("url", help="as in ROOT_KEY_URLS: file:/path or pkcs11:…")
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         with key_errors(advice="No key was made."):

@@ -18,6 +18,7 @@ from secrets_app.errors import Conflict, Forbidden, InconsistentVault, InvalidPa
 from secrets_app.management.keys import COULD_NOT_LOOK, FOUND, key_errors
 from secrets_app.management.lookup import person_named, vault_named
 from secrets_app.management.progress import progress
+from secrets_app.management.results import add_dry_run_option, add_json_option
 from secrets_app.policy.path import parse_path
 from secrets_app.services.secrets import OnConflict, Plan, import_secrets, plan_import
 from secrets_app.sources.candidates import Candidates
@@ -53,8 +54,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--skip-invalid", action="store_true", help="leave out what cannot be imported"
         )
-        parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        add_dry_run_option(parser)
+        add_json_option(parser)
         server = parser.add_argument_group("a server")
         server.add_argument("--mount", default="secret", help="of the KV engine (secret)")
         server.add_argument("--under", default="", help="only entries in this folder")

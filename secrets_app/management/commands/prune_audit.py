@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from secrets_app.management.keys import FOUND, key_errors
 from secrets_app.management.progress import progress
+from secrets_app.management.results import add_dry_run_option, add_json_option
 from secrets_app.management.times import instant
 from secrets_app.services.audit import OPERATOR, Pruned, count_prunable, prune_events
 
@@ -21,8 +22,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--before", required=True, metavar="TIME", help="2026-01-31 or with a time"
         )
-        parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        add_dry_run_option(parser)
+        add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         before = instant(options["before"])

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from secrets_app.management.progress import progress
+from secrets_app.management.results import add_json_option
 from secrets_app.services.secrets import count_purgeable, purge_deleted
 
 
@@ -19,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="only say what would be destroyed"
         )
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()

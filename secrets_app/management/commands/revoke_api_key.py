@@ -8,6 +8,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 
 from secrets_app.errors import NotFound
+from secrets_app.management.results import add_json_option
 from secrets_app.services.audit import OPERATOR
 from secrets_app.services.identity import revoke_api_key
 
@@ -20,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--keep-children", action="store_true", help="leave the keys that were made with it"
         )
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

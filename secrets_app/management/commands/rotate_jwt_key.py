@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from secrets_app.management.keys import key_errors
+from secrets_app.management.results import add_dry_run_option, add_json_option
 from secrets_app.services.audit import OPERATOR
 from secrets_app.services.keys import rotate_signing_key
 
@@ -25,8 +26,8 @@ class Command(BaseCommand):
             help="only publish the new key; the next rotation lets it sign. For services that keep"
             " a copy of the public keys, and for several hosts with a file each",
         )
-        parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        add_dry_run_option(parser)
+        add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         with key_errors(advice="Nothing was changed."):

@@ -3,7 +3,6 @@
 Stopped at any moment, the next run finishes. Values themselves are not encrypted anew.
 """
 
-import json
 from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
@@ -13,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from secrets_app.management.keys import FOUND, key_errors
 from secrets_app.management.lookup import vault_named
 from secrets_app.management.progress import progress
+from secrets_app.management.results import add_dry_run_option, add_json_option, write_result
 from secrets_app.services.audit import OPERATOR
 from secrets_app.services.keys import (
     Rotated,
@@ -39,8 +39,8 @@ class Command(BaseCommand):
             action="store_true",
             help="destroy older keys that nothing has depended on for a day",
         )
-        parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        add_dry_run_option(parser)
+        add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         days = options["older_than"]
@@ -52,7 +52,8 @@ class Command(BaseCommand):
         plans = plan_rotation(vault_id=vault_id, older_than=older_than)
         if options["dry_run"]:
             new = sum(plan.draws for plan in plans)
-            self._say({"new_keys": new, "to_move": sum(plan.to_move for plan in plans)}, options)
+            plan = {"new_keys": new, "to_move": sum(plan.to_move for plan in plans)}
+            write_result(self.stdout, plan, as_json=options["json"])
             return
         todo = [plan.vault_id for plan in plans]
         if options["destroy_retired"] and vault_id is None:
@@ -74,7 +75,8 @@ class Command(BaseCommand):
                 for each in todo
             )
         failed = [str(pk) for each in done for pk in each.failed]
-        self._say(
+        write_result(
+            self.stdout,
             {
                 "vaults": len(done),
                 "new_keys": sum(each.version is not None for each in done),
@@ -82,7 +84,7 @@ class Command(BaseCommand):
                 "destroyed": sum(each.destroyed for each in done),
                 "failed": failed,
             },
-            options,
+            as_json=options["json"],
         )
         if vault is not None and done and done[0].version is None and not options["json"]:
             self.stderr.write("An earlier rotation was finished. Run again for another new key.")
@@ -91,11 +93,3 @@ class Command(BaseCommand):
                 f"{len(failed)} values or keys do not open and stay as they were. See verify_vault.",
                 returncode=FOUND,
             )
-
-    def _say(self, result: dict[str, Any], options: dict[str, Any]) -> None:
-        if options["json"]:
-            self.stdout.write(json.dumps(result))
-            return
-        for what, value in result.items():
-            shown = ", ".join(value) or "none" if isinstance(value, list) else value
-            self.stdout.write(f"{what.replace('_', ' ')}: {shown}")

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from secrets_app.management.keys import COULD_NOT_LOOK, FOUND, key_errors, noted
 from secrets_app.management.progress import progress
+from secrets_app.management.results import add_json_option
 from secrets_app.services.audit import (
     OPERATOR,
     Checkpoint,
@@ -32,7 +33,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--checkpoint", type=Path, metavar="FILE", help="the log must still hold this seal"
         )
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         checkpoint = _read(options["checkpoint"]) if options["checkpoint"] else None

@@ -10,8 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from secrets_app.management.keys import FOUND, key_errors, noted
-from secrets_app.management.lookup import vault_named
+from secrets_app.management.lookup import add_vault_argument, chosen_vault_id
 from secrets_app.management.progress import progress
+from secrets_app.management.results import add_json_option
 from secrets_app.services.audit import OPERATOR
 from secrets_app.services.keys import (
     Finding,
@@ -25,11 +26,11 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("vault", nargs="?", help="id or name of one vault; all without it")
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        add_vault_argument(parser)
+        add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        vault_id = vault_named(options["vault"]).pk if options["vault"] else None
+        vault_id = chosen_vault_id(options)
         total = count_checks(vault_id=vault_id)
         found: list[Finding] = []
 

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from secrets_app.errors import InvalidPath
 from secrets_app.management.lookup import vault_named
+from secrets_app.management.results import add_json_option
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.path import parse_path
 from secrets_app.services.access import who_can
@@ -21,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("vault", help="id, or a name that only one vault has")
         parser.add_argument("path")
         parser.add_argument("permission", choices=[permission.value for permission in Permission])
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -9,9 +9,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
 from secrets_app.management.keys import key_errors
-from vaultsite import home, serving
+from vaultsite import home, serving, workers
 from vaultsite.demo import Demo, as_json, ensure_demo
 
 _CURL = """\
@@ -34,7 +35,7 @@ class Command(BaseCommand):
         parser.add_argument("--serve", action="store_true", help="then serve until Ctrl-C")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        port = _port()
+        port, processes = _port(), workers.count_workers()
         base_url = f"http://127.0.0.1:{port}"
         with home.locked(), key_errors(advice="Run it again when the key provider answers."):
             call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
@@ -47,7 +48,7 @@ class Command(BaseCommand):
         if options["serve"]:
             if settings.AUDIT_SEAL_EVERY:
                 _seal()
-            _serve(port)
+            _serve(port, processes)
 
 
 def _curl_lines(demo: Demo, base_url: str) -> str:
@@ -73,6 +74,11 @@ def _seal() -> None:
     )
 
 
-def _serve(port: int) -> None:
+def _serve(port: int, processes: int) -> None:
     """Become the server, so that Ctrl-C and signals reach it."""
-    os.execv(sys.executable, serving.command(port=port))  # noqa: S606
+    threads = workers.count_threads(processes)
+    connection.close()
+    if processes > 1 and not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(home.metrics_folder())
+    os.environ.setdefault("SERVER_THREADS", str(threads))
+    os.execv(sys.executable, serving.command(port=port, workers=processes))  # noqa: S606

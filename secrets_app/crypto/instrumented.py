@@ -5,41 +5,19 @@ from collections.abc import Callable
 from typing import Any
 
 from secrets_app.crypto.provider import KeyProvider
+from secrets_app.crypto.wrapping import WrappingProvider
 from secrets_app.metrics import provider_errors, provider_seconds
 from secrets_app.tracing import span
 
 
-class MeasuredProvider:
+class InstrumentedProvider(WrappingProvider):
     """`scheme` is that of the provider's URL."""
 
     def __init__(self, provider: KeyProvider, *, scheme: str) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._scheme = scheme
 
-    @property
-    def binds_context(self) -> bool:
-        return self._provider.binds_context
-
-    @property
-    def active_key_id(self) -> str:
-        return self._provider.active_key_id
-
-    @property
-    def key_ids(self) -> frozenset[str]:
-        return self._provider.key_ids
-
-    def wrap(self, key: bytes, context: bytes) -> bytes:
-        wrapped: bytes = self._measure("wrap", self._provider.wrap, key, context)
-        return wrapped
-
-    def unwrap(self, key_id: str, blob: bytes, context: bytes) -> bytes:
-        key: bytes = self._measure("unwrap", self._provider.unwrap, key_id, blob, context)
-        return key
-
-    def check_health(self) -> None:
-        self._measure("check", self._provider.check_health)
-
-    def _measure(self, operation: str, call: Callable[..., Any], *arguments: object) -> Any:
+    def _ask(self, operation: str, call: Callable[..., Any], *arguments: object) -> Any:
         started = time.perf_counter()
         try:
             with span("provider", scheme=self._scheme, operation=operation):

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from secrets_app.crypto.bounded import BoundedProvider
+from secrets_app.crypto.timeout import TimeoutProvider
 from secrets_app.errors import OpenError, ProviderUnavailable
 from secrets_app.providers.local import LocalProvider
 
@@ -30,27 +30,27 @@ def gated():
 
 
 def test_it_answers_and_refuses_as_the_provider_does(gated):
-    bounded = BoundedProvider(gated, timeout_s=5)
-    blob = bounded.wrap(b"k" * 32, b"c")
-    assert bounded.unwrap(bounded.active_key_id, blob, b"c") == b"k" * 32
+    timed = TimeoutProvider(gated, timeout_s=5)
+    blob = timed.wrap(b"k" * 32, b"c")
+    assert timed.unwrap(timed.active_key_id, blob, b"c") == b"k" * 32
     with pytest.raises(OpenError):
-        bounded.unwrap(bounded.active_key_id, blob, b"d")
-    assert bounded.check_health() is None
-    assert (bounded.binds_context, bounded.key_ids) == (True, gated.key_ids)
+        timed.unwrap(timed.active_key_id, blob, b"d")
+    assert timed.check_health() is None
+    assert (timed.binds_context, timed.key_ids) == (True, gated.key_ids)
 
 
 def test_while_it_is_away_one_caller_asks_and_the_others_are_refused_at_once(gated):
-    bounded = BoundedProvider(gated, timeout_s=0.2)
-    blob = bounded.wrap(b"k" * 32, b"c")
+    timed = TimeoutProvider(gated, timeout_s=0.2)
+    blob = timed.wrap(b"k" * 32, b"c")
     gated.open.clear()
     with pytest.raises(ProviderUnavailable, match="in time"):
-        bounded.unwrap(bounded.active_key_id, blob, b"c")
+        timed.unwrap(timed.active_key_id, blob, b"c")
     assert gated.calls == 1
     refused: list[str] = []
 
     def ask():
         with pytest.raises(ProviderUnavailable) as caught:
-            bounded.unwrap(bounded.active_key_id, blob, b"c")
+            timed.unwrap(timed.active_key_id, blob, b"c")
         refused.append(str(caught.value))
 
     threads = [threading.Thread(target=ask) for _ in range(30)]
@@ -62,16 +62,16 @@ def test_while_it_is_away_one_caller_asks_and_the_others_are_refused_at_once(gat
     # The first call, and one at a time after it: far fewer than there were callers.
     assert gated.calls < 20
     gated.open.set()
-    assert bounded.unwrap(bounded.active_key_id, blob, b"c") == b"k" * 32
+    assert timed.unwrap(timed.active_key_id, blob, b"c") == b"k" * 32
 
 
 def test_calls_that_hang_take_a_bounded_number_of_threads(gated):
-    bounded = BoundedProvider(gated, timeout_s=0.05)
-    blob = bounded.wrap(b"k" * 32, b"c")
+    timed = TimeoutProvider(gated, timeout_s=0.05)
+    blob = timed.wrap(b"k" * 32, b"c")
     gated.open.clear()
     for _ in range(40):
         with pytest.raises(ProviderUnavailable):
-            bounded.unwrap(bounded.active_key_id, blob, b"c")
+            timed.unwrap(timed.active_key_id, blob, b"c")
     assert gated.calls == 16
     with pytest.raises(ProviderUnavailable, match="do not end"):
-        bounded.unwrap(bounded.active_key_id, blob, b"c")
+        timed.unwrap(timed.active_key_id, blob, b"c")

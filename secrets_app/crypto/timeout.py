@@ -6,14 +6,15 @@ from concurrent.futures import Future
 from typing import Any
 
 from secrets_app.crypto.provider import KeyProvider
+from secrets_app.crypto.wrapping import WrappingProvider
 from secrets_app.errors import ProviderUnavailable
 
 # More than this many calls at once wait for each other: a stalled provider takes no more threads.
 _CALLS_AT_ONCE = 16
 
 
-class BoundedProvider:
-    """Gives each call of another provider `timeout_s` seconds.
+class TimeoutProvider(WrappingProvider):
+    """Give each call of another provider `timeout_s` seconds.
 
     Calls run on threads of their own, since neither a name lookup nor a call into a vendor's library
     can be broken off; one that hangs is left behind. While the provider is away one caller at a time
@@ -21,36 +22,13 @@ class BoundedProvider:
     """
 
     def __init__(self, provider: KeyProvider, *, timeout_s: float) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._timeout_s = timeout_s
         self._slots = threading.BoundedSemaphore(_CALLS_AT_ONCE)
         self._is_away = False
         self._asking = threading.Lock()
 
-    @property
-    def binds_context(self) -> bool:
-        return self._provider.binds_context
-
-    @property
-    def active_key_id(self) -> str:
-        return self._provider.active_key_id
-
-    @property
-    def key_ids(self) -> frozenset[str]:
-        return self._provider.key_ids
-
-    def wrap(self, key: bytes, context: bytes) -> bytes:
-        wrapped: bytes = self._ask(self._provider.wrap, key, context)
-        return wrapped
-
-    def unwrap(self, key_id: str, blob: bytes, context: bytes) -> bytes:
-        key: bytes = self._ask(self._provider.unwrap, key_id, blob, context)
-        return key
-
-    def check_health(self) -> None:
-        self._ask(self._provider.check_health)
-
-    def _ask(self, call: Callable[..., Any], *arguments: object) -> Any:
+    def _ask(self, operation: str, call: Callable[..., Any], *arguments: object) -> Any:
         if not self._is_away:
             return self._call(call, arguments)
         if not self._asking.acquire(blocking=False):
