@@ -148,3 +148,36 @@ def _held(port, clients):
         for each in psutil.net_connections("tcp")
         if each.laddr.port == port and each.raddr and each.raddr.port in ours
     ]
+
+
+def test_who_does_not_read_a_streamed_batch_holds_no_thread(tmp_path):
+    """The answer of a batch is made piece by piece. Two threads are all there are."""
+    with serve(tmp_path / "var", SERVER_THREADS="2") as server:
+        demo = server.quickstart()
+        base = f"/v1/vaults/{demo['vault_id']}"
+        paths = [f"large/{number}" for number in range(12)]
+        for path in paths:
+            body = {"type": "file", "value": "x" * 1_000_000}
+            assert server.request("PUT", f"{base}/secrets/{path}", body, demo["token"])[0] == 201
+        port = int(server.base_url.rpartition(":")[2])
+        content = json.dumps({"paths": paths}).encode()
+        head = (
+            f"POST {base}/secrets:batchRead HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Authorization: Bearer {demo['token']}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(content)}\r\n\r\n"
+        ).encode()
+        readers = []
+        for _ in range(3):
+            reader = socket.socket()
+            reader.settimeout(2 * _BEARABLE_S)
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reader.connect(("127.0.0.1", port))
+            reader.sendall(head + content)
+            assert reader.recv(12) == b"HTTP/1.1 200"
+            readers.append(reader)
+        time.sleep(1)  # until the kernel takes no more
+        started = time.monotonic()
+        assert server.request("GET", f"{base}/secrets/large/0", token=demo["token"])[0] == 200
+        assert time.monotonic() - started < _BEARABLE_S
+        for reader in readers:
+            reader.close()

@@ -24,6 +24,8 @@ from vaultsite.server.headers import Refused, environ_of
 from vaultsite.server.threads import Threads
 
 WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
+# What is still to be sent: the answer, all of its content, or what makes its content piece by piece.
+_Rest = tuple[Paced, bytes, Any]
 
 logger = logging.getLogger("vaultsite.server")
 
@@ -91,10 +93,10 @@ class Application:
         nothing is left for which to wake the event loop up."""
         environ["wsgi.input"] = io.BytesIO(body)
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[tuple[Paced, bytes] | None] = loop.create_future()
+        done: asyncio.Future[_Rest | None] = loop.create_future()
 
         def job() -> None:
-            rest = self._answer(environ, send, loop)
+            rest = self._answer(environ, send)
             if rest is None:
                 self._answered.append(done)
             else:
@@ -112,12 +114,41 @@ class Application:
         finally:
             self._unfinished -= 1
         if rest is not None:
-            paced, content = rest
-            try:
+            await self._send_rest(rest)
+
+    async def _send_rest(self, rest: _Rest) -> None:
+        """Send a long answer piece by piece. A thread is taken for as long as a piece is made, and not
+        while the client reads."""
+        paced, content, parts = rest
+        try:
+            if parts is None:
                 await paced.write(content)
-                await paced.end()
-            except TimeoutError:
-                logger.info("an answer was not read in time")
+            else:
+                pieces = iter(parts)
+                while (piece := await self._in_thread(lambda: next(pieces, None))) is not None:
+                    await paced.write(piece)
+            await paced.end()
+        except TimeoutError:
+            logger.info("an answer was not read in time")
+        except Exception:
+            logger.exception("an answer could not be sent whole")
+        finally:
+            if parts is not None:
+                await self._in_thread(parts.close)
+
+    async def _in_thread(self, act: Callable[[], Any]) -> Any:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Any] = loop.create_future()
+
+        def job() -> None:
+            try:
+                result, error = act(), None
+            except Exception as raised:
+                result, error = None, raised
+            loop.call_soon_threadsafe(_settle, done, result, error)
+
+        self._threads.run(job)
+        return await done
 
     def _finish(self) -> None:
         while self._answered:
@@ -129,9 +160,7 @@ class Application:
         if self._is_ticking:
             loop.call_later(_FINISH_EVERY_S, self._tick, loop)
 
-    def _answer(
-        self, environ: dict[str, Any], send: Send, loop: asyncio.AbstractEventLoop
-    ) -> tuple[Paced, bytes] | None:
+    def _answer(self, environ: dict[str, Any], send: Send) -> _Rest | None:
         """Run Django. Gives what is still to be sent, where an answer is long."""
         said: list[Any] = []
         try:
@@ -141,24 +170,27 @@ class Application:
             send_whole(send, 500, [], b"")
             return None
         status, headers = _spelt(*said)
+        if getattr(answer, "streaming", False):
+            return Paced(send, status, headers), b"", answer
         try:
-            if not getattr(answer, "streaming", False):
-                content = b"".join(answer)
-                if len(content) > PIECE_BYTES:
-                    return Paced(send, status, headers), content
-                send_whole(send, status, headers, content)
-            else:
-                paced = Paced(send, status, headers)
-                for part in answer:
-                    asyncio.run_coroutine_threadsafe(paced.write(part), loop).result()
-                asyncio.run_coroutine_threadsafe(paced.end(), loop).result()
-        except TimeoutError:
-            logger.info("an answer was not read in time")
+            content = b"".join(answer)
+            if len(content) > PIECE_BYTES:
+                return Paced(send, status, headers), content, None
+            send_whole(send, status, headers, content)
         except Exception:
             logger.exception("an answer could not be sent")
         finally:
             answer.close()  # type: ignore[attr-defined]
         return None
+
+
+def _settle(done: "asyncio.Future[Any]", result: Any, error: Exception | None) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(result)
+    else:
+        done.set_exception(error)
 
 
 def _resolve(done: "asyncio.Future[Any]", result: Any) -> None:
