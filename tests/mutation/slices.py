@@ -41,7 +41,6 @@ SLICES = (
             "api/test_versions.py",
             "api/test_what_events_say.py",
             "services/test_purge.py",
-            "admin/test_actions.py",
         ),
     ),
     Slice(
