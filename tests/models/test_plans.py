@@ -8,6 +8,7 @@ from django.db.models import F
 
 from secrets_app.models.request_state import _AT_PATHS, _BY_TOKEN, Fetch
 from secrets_app.models.secret import id_at, versions_with_rows
+from secrets_app.services.audit.witness import _writes
 from secrets_app.services.secrets.listing import current_of
 from secrets_app.sql.compiled import fill, this_database
 
@@ -44,3 +45,11 @@ def test_a_version_of_a_path_is_found_by_its_secret():
 
 def test_a_page_of_a_list_is_found_by_its_ids():
     assert "(vault_id=? AND secret_id=?" in current_of(uuid4(), [uuid4(), uuid4()]).explain()
+
+
+def test_the_writes_of_the_log_are_walked_through_by_an_index():
+    vault = uuid4()
+    for vault_id, index in ((None, "auditevent_action"), (vault, "auditevent_vault")):
+        page = _writes(vault_id).filter(action="secret.write", pk__gt=uuid4()).order_by("pk")
+        assert f"INDEX {index}" in page[:1000].explain()
+        assert "TEMP B-TREE" not in page[:1000].explain()

@@ -40,6 +40,7 @@ SLICES = (
             "api/test_delete_secret.py",
             "api/test_versions.py",
             "api/test_what_events_say.py",
+            "services/test_lifecycle.py",
             "services/test_purge.py",
         ),
     ),
