@@ -18,7 +18,7 @@ from secrets_app.admin.calendar import RisingCalendar, midnight
 from secrets_app.admin.filters import ByRow, by_row
 from secrets_app.admin.read_only import ReadOnlyAdmin
 from secrets_app.models import AuditEvent, AuditKey, AuditSeal, Principal, Secret, Vault
-from secrets_app.services.audit import find_events, name_of, named
+from secrets_app.services.audit import find_events, name_of, rows_by_id
 from secrets_app.services.operations.overview.activity import (
     FAILED_SIGN_INS,
     READS,
@@ -112,7 +112,7 @@ class ByResource(ByRow):
     rows = Secret
 
     def name_of(self, pk: UUID) -> str:
-        row = named([pk]).get(pk)
+        row = rows_by_id([pk]).get(pk)
         return str(pk) if row is None else name_of(row)
 
 
@@ -139,7 +139,7 @@ class LogChangeList(ChangeList):
         super().get_results(request)
         rows: list[Any] = list(self.result_list)
         ids = {pk for row in rows for pk in (row.actor_id, row.resource_id) if pk}
-        names = named(ids)
+        names = rows_by_id(ids)
         for row in rows:
             row.named_rows = names
         self.result_list = rows
@@ -218,7 +218,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
     def _link_to(self, row: AuditEvent, pk: UUID | None) -> SafeString | None:
         rows = getattr(row, "named_rows", None)
-        found = None if pk is None else (named([pk]) if rows is None else rows).get(pk)
+        found = None if pk is None else (rows_by_id([pk]) if rows is None else rows).get(pk)
         return None if found is None else self.link(found, name_of(found))
 
 

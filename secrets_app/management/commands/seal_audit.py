@@ -64,7 +64,7 @@ class Command(BaseCommand):
         if options["checkpoint"]:
             checkpoint = latest_checkpoint()
             if checkpoint is not None:
-                replace_file(options["checkpoint"], json.dumps(checkpoint.shown()) + "\n")
+                replace_file(options["checkpoint"], json.dumps(checkpoint.to_dict()) + "\n")
         told = {
             "seals": len(seals),
             "events": sum(seal.events for seal in seals),

@@ -1,4 +1,4 @@
-"""Who sees which events: an owner those of its vaults, everyone its own, auditors all.
+"""Decide who sees which events: owners those of their vaults, all their own, auditors everything.
 
 Auditors are people with Django's permission `secrets_app.view_auditevent`.
 """
@@ -17,20 +17,21 @@ AUDITOR = "secrets_app.view_auditevent"
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """`vault_ids`: those the caller owns or owned; of no interest for an auditor."""
+    """What a caller may see. `vault_ids`: vaults that it owns or owned; empty for auditors."""
 
     principal_id: UUID
     is_auditor: bool
     vault_ids: tuple[UUID, ...] = ()
 
     def condition(self) -> Q:
-        """What a visible event fulfils."""
+        """Return the condition that visible events meet."""
         if self.is_auditor:
             return Q()
         return Q(actor_id=self.principal_id) | Q(vault_id__in=self.vault_ids)
 
 
 def visibility_of(caller: Caller) -> Visibility:
+    """Work out what a caller may see."""
     if caller.kind == Principal.Kind.AGENT:
         return Visibility(caller.id, is_auditor=False)
     user = get_user_model().objects.get(principal=caller.id)
