@@ -16,7 +16,7 @@ from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_http_methods
 
 from secrets_app.admin.acting import actor_of
-from secrets_app.services.identity import draw_salt, seed_of
+from secrets_app.services.identity import generate_salt, seed_of
 from vaultsite.accounts.models import SecondFactor, User
 from vaultsite.accounts.password import OwnPasswordView
 from vaultsite.accounts.second_factor import (
@@ -91,7 +91,7 @@ def _remove(request: HttpRequest, user: User, code: str) -> bool:
 def _drawn(request: HttpRequest) -> tuple[int, bytes]:
     """The salt that this session tries; the seed itself is nowhere but on the page."""
     if _DRAWN not in request.session:
-        number, salt = draw_salt()
+        number, salt = generate_salt()
         request.session[_DRAWN] = [number, salt.hex()]
     number, salt_hex = request.session[_DRAWN]
     return number, bytes.fromhex(salt_hex)

@@ -51,7 +51,7 @@ class Command(BaseCommand):
         vault_id = vault.pk if vault else None
         plans = plan_rotation(vault_id=vault_id, older_than=older_than)
         if options["dry_run"]:
-            new = sum(plan.draws for plan in plans)
+            new = sum(plan.makes_key for plan in plans)
             self._say({"new_keys": new, "to_move": sum(plan.to_move for plan in plans)}, options)
             return
         todo = [plan.vault_id for plan in plans]

@@ -1,4 +1,4 @@
-"""Server-side rotation of a secret: the new value is drawn here and never leaves but by a read."""
+"""Rotate a secret on the server: the new value is generated here and leaves only by a read."""
 
 import secrets
 import string
@@ -12,12 +12,12 @@ from secrets_app.services.audit import record_all
 from secrets_app.services.caller import Caller
 from secrets_app.services.sealing.vault_keys import active_vault_key
 from secrets_app.services.secrets.lookup import NO_SECRET, find_version, lock_secret
-from secrets_app.services.secrets.write import NewVersion, add_version, written
+from secrets_app.services.secrets.write import NewVersion, add_version, write_event
 from secrets_app.services.transactions.audited import audited_transaction
 from secrets_app.services.transactions.idempotency import IdempotencyClaim
 from secrets_app.services.transactions.retry import retried
 
-# Each character is drawn uniformly from the operating system's random source.
+# Each character is chosen uniformly with the operating system's random source.
 CHARSETS = {
     "hex": "0123456789abcdef",
     "base64": string.ascii_letters + string.digits + "+/",
@@ -29,7 +29,7 @@ MIN_LENGTH, MAX_LENGTH, DEFAULT_LENGTH = 8, 1024, 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """`length` in characters; `type` None keeps the secret's type."""
+    """How to generate a value. `length` is in characters; `type` None keeps the secret's type."""
 
     length: int = DEFAULT_LENGTH
     charset: str = "hex"
@@ -45,10 +45,11 @@ def rotate_secret(
     recipe: Recipe,
     once: IdempotencyClaim | None = None,
 ) -> SecretVersion:
-    """Store a value drawn at random as the next version; the caller is authorised already.
+    """Store a random value as the next version. The caller is authorised already.
 
-    Type, metadata and rotation policy stay; expiry and access count belonged to the old value.
-    Raises NotFound for a path without a living secret, StillRunning, OpenError, ProviderError.
+    Type, metadata and rotation policy stay. Expiry and access count do not: they belonged to the old
+    value. Raises NotFound for a path without an undeleted secret, StillRunning, OpenError,
+    ProviderError.
     """
     vault_key = active_vault_key(vault_id=vault_id)
     with audited_transaction("secret.rotate", caller=caller, vault_id=vault_id, path=path):
@@ -58,18 +59,18 @@ def rotate_secret(
         current = find_version(vault_id=vault_id, path=path, number=None)
         new = NewVersion(
             type=recipe.type or current.type,
-            value=Plaintext(draw_value(recipe.length, recipe.charset).encode()),
+            value=Plaintext(generate_value(recipe.length, recipe.charset).encode()),
             metadata=current.metadata,
             rotation_policy=current.rotation_policy,
         )
         version = add_version(secret, new, vault_key=vault_key, created_by_id=caller.id)
-        record_all([written(version, "secret.rotate")], actor=caller.actor)
+        record_all([write_event(version, "secret.rotate")], actor=caller.actor)
         if once is not None:
             once.complete(version)
     return version
 
 
-def draw_value(length: int, charset: str) -> str:
-    """`length` characters of a charset, each equally likely."""
+def generate_value(length: int, charset: str) -> str:
+    """Return `length` characters of a charset, each equally likely."""
     alphabet = CHARSETS[charset]
     return "".join(secrets.choice(alphabet) for _ in range(length))
