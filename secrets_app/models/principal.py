@@ -1,4 +1,4 @@
-"""Who acts: principals, the keys they sign in with, and the tokens that were ended early."""
+"""Store who acts: principals, their API keys, and the tokens that were ended early."""
 
 from uuid import uuid4
 
@@ -11,9 +11,9 @@ from secrets_app.models.json_text import JSONTextField
 
 
 class Principal(models.Model):
-    """One row per actor. Policies, owners, creators and audit events refer to it, never to a user.
+    """An actor. Policies, owners, creators and audit events refer to it, never to a user.
 
-    `token_generation` is written into each token; raising it ends all tokens issued before.
+    Each token contains its `token_generation`. Raising that ends all earlier tokens.
     """
 
     class Kind(models.TextChoices):
@@ -49,7 +49,7 @@ class Principal(models.Model):
 
 
 class Agent(models.Model):
-    """What a principal of kind `agent` has besides. Looked after by the person who registered it.
+    """What an agent has besides its principal. The person who registered it manages it.
 
     An empty list of vaults means no restriction.
     """
@@ -68,7 +68,7 @@ class Agent(models.Model):
 
 
 class ApiKey(models.Model):
-    """A long-lived key. Only its SHA-256 is kept: the key has 256 random bits, so that is enough."""
+    """A long-lived key. Its SHA-256 alone is stored, which is enough for 256 random bits."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     principal = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="api_keys")
@@ -89,7 +89,7 @@ class ApiKey(models.Model):
 
 
 class RevokedToken(models.Model):
-    """A token that was ended before its time. The row can go once the token has expired anyway."""
+    """A token that was ended early. The row can go once the token has expired."""
 
     jti = models.CharField(primary_key=True, max_length=64)
     principal = models.ForeignKey(Principal, on_delete=models.CASCADE, related_name="+")

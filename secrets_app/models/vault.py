@@ -1,4 +1,4 @@
-"""Vaults and their key-encryption keys."""
+"""Store vaults and their key-encryption keys (KEKs)."""
 
 from uuid import uuid4
 
@@ -11,8 +11,9 @@ from secrets_app.models.principal import Principal
 
 
 class Vault(models.Model):
-    """`name_key` is a digest of the name as it is compared: one owner has no two names that look alike
-    but for their case."""
+    """A vault. `name_key` is a digest of the name without case: an owner's names differ in more than
+    that.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     owner = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="vaults")
@@ -39,7 +40,7 @@ class Vault(models.Model):
 
 
 class VaultKey(models.Model):
-    """One version of a vault's KEK, wrapped by the root key `root_key_id`."""
+    """A version of a vault's KEK, wrapped by the root key `root_key_id`."""
 
     class State(models.TextChoices):
         ACTIVE = "active"
@@ -70,7 +71,7 @@ class VaultKey(models.Model):
         return f"{self.vault_id} v{self.version} ({self.state})"
 
     def wrapped_key(self) -> WrappedKek:
-        """The key as the keyring takes it."""
+        """Return the key in the form that the keyring takes."""
         return WrappedKek(self.vault_id, self.version, self.root_key_id, bytes(self.wrapped))
 
 
