@@ -1,4 +1,4 @@
-"""Audit events and what is asked of them."""
+"""Read audit queries and show audit events."""
 
 import re
 from typing import Any
@@ -29,7 +29,7 @@ class OffsetField(serializers.Field):  # type: ignore[type-arg]
 
 class RangeSerializer(StrictSerializer):
     def get_fields(self) -> dict[str, Any]:
-        # Not attributes, since `from` is a word of Python's.
+        # Not attributes, since `from` is a Python keyword.
         return super().get_fields() | {
             "from": InstantField(required=False, source="since", help_text="From then on."),
             "to": InstantField(required=False, source="until", help_text="Before then."),

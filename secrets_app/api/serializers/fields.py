@@ -1,4 +1,4 @@
-"""Fields that are stricter than DRF's, and never repeat what was sent."""
+"""Define fields that are stricter than DRF's and never repeat what was sent."""
 
 import json
 import math
@@ -125,7 +125,7 @@ class CountField(serializers.Field):  # type: ignore[type-arg]
 
 
 def whole_number(data: Any) -> int | None:
-    """JSON has one kind of number: 3.0 is an integer there (JSON Schema, 6.1.1). None for others."""
+    """Return an integer, or None. In JSON 3.0 is an integer, too (JSON Schema, 6.1.1)."""
     if isinstance(data, bool):
         return None
     if isinstance(data, float):
@@ -196,7 +196,8 @@ _BLANK_LETTERS = set("\u115f\u1160\u2800\u3164\uffa0")
 
 
 def is_readable(text: str, *, allow_newlines: bool) -> bool:
-    """No control characters (Cc), surrogates (Cs), format characters (Cf) or blanks posing as letters.
+    """Tell whether text has no control (Cc), surrogate (Cs) or format (Cf) characters, or invisible
+    letters.
 
     Prose may have line breaks and the joiners that some scripts need.
     """

@@ -87,7 +87,7 @@ class PolicyCreateSerializer(StrictSerializer):
     effect = _effect()
 
     def to_policy(self) -> NewPolicy:
-        """The validated body, as the service takes it."""
+        """Return the validated body in the form that the service takes."""
         return NewPolicy(**self.validated_data)
 
 

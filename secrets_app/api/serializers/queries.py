@@ -1,4 +1,4 @@
-"""Query parameters, checked like bodies: unknown names and bad values are a 400."""
+"""Check query parameters like bodies: unknown names and bad values are a 400."""
 
 import base64
 import re
@@ -92,7 +92,7 @@ class DeleteQuerySerializer(StrictSerializer):
 
 
 def query_of(request: Request, serializer: type[StrictSerializer]) -> dict[str, Any]:
-    """The validated query parameters; a name given twice is a 400."""
+    """Return the validated query parameters. A name given twice is a 400."""
     doubled = [name for name, values in request.query_params.lists() if len(values) > 1]
     if doubled:
         raise serializers.ValidationError({"query": ["A parameter is given twice."]})

@@ -36,7 +36,9 @@ class SecretWriteSerializer(StrictSerializer):
 
     @classmethod
     def to_version(cls, data: Any) -> NewVersion:
-        """The body, as the service takes it. Raises rest_framework.exceptions.ValidationError."""
+        """Return the body in the form that the service takes. Raises
+        rest_framework.exceptions.ValidationError.
+        """
         return NewVersion(**cls.read(data))
 
 
@@ -134,5 +136,7 @@ class RotateSerializer(StrictSerializer):
 
     @classmethod
     def to_recipe(cls, data: Any) -> Recipe:
-        """The body, as the service takes it. Raises rest_framework.exceptions.ValidationError."""
+        """Return the body in the form that the service takes. Raises
+        rest_framework.exceptions.ValidationError.
+        """
         return Recipe(**cls.read(data))

@@ -1,4 +1,4 @@
-"""Revoke an API key of anybody, by its id. It and its tokens are refused at once."""
+"""Revoke anybody's API key, by its id. The key and its tokens are refused at once."""
 
 import json
 from argparse import ArgumentParser

@@ -1,6 +1,6 @@
-"""Give vaults a new key-encryption key and move every value under it, while requests go on.
+"""Give vaults a new key-encryption key and rewrap every value's key under it, while requests go on.
 
-Stopped at any moment, the next run finishes. Values themselves are not encrypted anew.
+A stopped run is finished by the next one. Values themselves are not encrypted again.
 """
 
 import json
