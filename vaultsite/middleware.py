@@ -1,4 +1,4 @@
-"""What Django does not bring by itself."""
+"""Add headers that Django does not set itself."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponseBase
 
 
 class ContentSecurityPolicy:
-    """What a page may load, run and send to (`CONTENT_SECURITY_POLICY`). Django has its own from 6.0 on."""
+    """Sets what a page may load, run and send to (`CONTENT_SECURITY_POLICY`). Django 6.0 has its own."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -1,4 +1,4 @@
-"""The pages where people look after their own second factor and password."""
+"""Let people manage their own second factor and password."""
 
 from base64 import b32encode
 from typing import Any
@@ -25,14 +25,14 @@ from vaultsite.accounts.second_factor import (
     remove_second_factor,
 )
 
-_DRAWN = "second_factor_drawn"
+_SALT_KEY = "second_factor_drawn"
 _ISSUER = "Vaultsite"
 _WRONG = "This is not the code of now. Wait for the next one and try again."
 
 
 @require_http_methods(["GET", "POST"])
 def second_factor(request: HttpRequest) -> HttpResponse:
-    """Shows the seed until it is confirmed by a code, and never again."""
+    """Show the seed until a code confirms it, and never again."""
     user = request.user
     if settings.ADMIN_OTP == "off" or not isinstance(user, User):
         raise Http404
@@ -52,12 +52,12 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(
         request,
         "accounts/second_factor.html",
-        context if factor else context | _shown(user, *_drawn(request)),
+        context if factor else context | _shown(user, *_pending_salt(request)),
     )
 
 
 def own_password(request: HttpRequest) -> HttpResponseBase:
-    """In the place of Django's own, which would leave no event and no token ended."""
+    """Replace Django's page, which would leave no event and end no token."""
     view = OwnPasswordView.as_view(
         success_url=reverse("admin:password_change_done"),
         extra_context=admin.site.each_context(request),
@@ -66,7 +66,7 @@ def own_password(request: HttpRequest) -> HttpResponseBase:
 
 
 def _add(request: HttpRequest, user: User, code: str) -> bool:
-    number, salt = _drawn(request)
+    number, salt = _pending_salt(request)
     done = add_second_factor(
         request=request,
         user=user,
@@ -76,7 +76,7 @@ def _add(request: HttpRequest, user: User, code: str) -> bool:
         actor=actor_of(request),
     )
     if done:
-        del request.session[_DRAWN]
+        del request.session[_SALT_KEY]
         messages.success(request, "Your second factor is set up. You are asked for it from now on.")
     return done
 
@@ -88,12 +88,12 @@ def _remove(request: HttpRequest, user: User, code: str) -> bool:
     return done
 
 
-def _drawn(request: HttpRequest) -> tuple[int, bytes]:
-    """The salt that this session tries; the seed itself is nowhere but on the page."""
-    if _DRAWN not in request.session:
+def _pending_salt(request: HttpRequest) -> tuple[int, bytes]:
+    """Return the salt that this session tries. The seed itself exists on the page only."""
+    if _SALT_KEY not in request.session:
         number, salt = generate_salt()
-        request.session[_DRAWN] = [number, salt.hex()]
-    number, salt_hex = request.session[_DRAWN]
+        request.session[_SALT_KEY] = [number, salt.hex()]
+    number, salt_hex = request.session[_SALT_KEY]
     return number, bytes.fromhex(salt_hex)
 
 
