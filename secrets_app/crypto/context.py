@@ -7,7 +7,7 @@ for one of another. Different lists of parts never have the same encoding.
     value  "vaultsite/v1/value", vault id (16), secret id (16), path (UTF-8), version (8), type (UTF-8)
     dek    "vaultsite/v1/dek",   the same five
     kek    "vaultsite/v1/kek",   vault id (16), key version (8)
-    digest "vaultsite/v1/digest", what it is of, vault id (16), key version (8)
+    digest "vaultsite/v1/digest", label, vault id (16), key version (8)
     audit  "vaultsite/v1/audit-key", key number (8)
 """
 
