@@ -11,9 +11,7 @@ from secrets_app.models.principal import Principal
 
 
 class Vault(models.Model):
-    """A vault. `name_key` is a digest of the name without case: an owner's names differ in more than
-    that.
-    """
+    """A vault. `name_key` is a digest of the name without case, by which an owner's names are unique."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     owner = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="vaults")
@@ -76,15 +74,19 @@ class VaultKey(models.Model):
 
 
 def is_consistent() -> Q:
-    """Holds for a vault that is in use and whose marks fit its keys: it was not destroyed, and a key
-    seals. To be used in a filter or an annotation of vaults."""
+    """Return the condition of a vault in use whose marks fit its keys.
+
+    It is not destroyed and has an active key. For a filter or an annotation of vaults.
+    """
     sealing = VaultKey.objects.filter(vault=OuterRef("pk"), state=VaultKey.State.ACTIVE)
     return Q(destroyed_at__isnull=True) & Q(Exists(sealing))
 
 
 def is_destroyed() -> Q:
-    """Holds for a vault that a purge destroyed: it was deleted before, and no key is left. A mark alone,
-    which somebody may have put there, does not do."""
+    """Return the condition of a vault that a purge destroyed: it was deleted, and no key is left.
+
+    The mark alone is not enough, since somebody may have put it there.
+    """
     left = VaultKey.objects.filter(vault=OuterRef("pk")).exclude(
         state=VaultKey.State.DESTROYED, wrapped=b""
     )
