@@ -19,7 +19,7 @@ from secrets_app.services.caller import Actor
 from secrets_app.services.identity import principal_for_user, seed_of
 from vaultsite.accounts.models import SecondFactor, User, code_maker, is_code
 
-# The admin's pages for signing in and out need no second factor.
+# The admin's pages for signing in and out, and their translations, need no second factor.
 _OPEN_PAGES = {"login", "logout", "jsi18n"}
 
 

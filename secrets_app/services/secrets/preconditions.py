@@ -8,7 +8,7 @@ from secrets_app.models import Secret
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """What a writer expects at the path. `versions`: the accepted numbers, or None for any."""
+    """What a writer expects at the path. `versions`: the accepted numbers; None accepts any."""
 
     versions: frozenset[int] | None = None
     must_exist: bool = False
