@@ -111,8 +111,8 @@ def rotate_vault(
     """Finish what an earlier run left, then make a new KEK and rewrap everything under it.
 
     With `older_than`, a new KEK is made only if the active one is at least that old; without, unless
-    this run finished an earlier one. With `destroy_retired`, KEKs that were retired at least a day ago and are
-    unused are destroyed. `most` stops the run after about as many values, for callers that somebody
+    this run finished an earlier one. With `destroy_retired`, unused KEKs that were retired at least a
+    day ago are destroyed. `most` stops the run after about as many values, for callers that somebody
     waits for. `on_progress` gets the number of values of each batch.
 
     Raises ProviderError. Everything is consistent then, and another run goes on.
