@@ -25,7 +25,7 @@ _DATE_TIME = re.compile(
 
 @extend_schema_field({"type": "string", "description": "The plaintext, byte for byte."})
 class PlaintextField(serializers.Field):  # type: ignore[type-arg]
-    """Text, byte for byte: nothing trimmed, no newline changed; empty and NUL are values too."""
+    """Text, byte for byte: not trimmed, line ends kept; empty and NUL are valid."""
 
     default_error_messages = {"invalid": "A value is a string."}
 
@@ -134,7 +134,7 @@ def whole_number(data: Any) -> int | None:
 
 
 class BoundedListField(serializers.ListField):
-    """Looks at the length first: DRF would check, and complain about, every item before it."""
+    """Checks the length first. DRF would first check, and complain about, every item."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
@@ -145,7 +145,7 @@ class BoundedListField(serializers.ListField):
 
 
 class StringField(serializers.CharField):
-    """Text as it is sent: DRF would turn a number into text, and trim."""
+    """Text as it was sent. DRF would trim it, and turn a number into text."""
 
     default_error_messages = {"invalid": "This must be a string."}
 
@@ -159,8 +159,10 @@ class StringField(serializers.CharField):
 
 
 class NameField(serializers.CharField):
-    """A name people read: trimmed, 1 to 255 characters, none of them a control or a
-    bidirectional mark, with which one name could pose as another."""
+    """A name for people: trimmed, 1 to 255 characters.
+
+    Control and bidirectional characters are refused, since one name could pose as another with them.
+    """
 
     default_error_messages = {
         "invalid": "This must be a string.",
@@ -179,7 +181,7 @@ class NameField(serializers.CharField):
 
 
 class TextField(NameField):
-    """Prose: like a name, but longer, and it may be empty and have line breaks."""
+    """Prose: like a name, but longer; it may be empty and have line breaks."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"min_length": None, "max_length": 4096, "allow_blank": True} | kwargs)

@@ -44,7 +44,7 @@ class LimitField(serializers.Field):  # type: ignore[type-arg]
 
 @extend_schema_field({"type": "string", "pattern": f"^{_CURSOR.pattern}$"})
 class CursorField(serializers.Field):  # type: ignore[type-arg]
-    """Where a page ended, as an opaque text: it says no path."""
+    """The place where a page ended, as opaque text without a path."""
 
     default_error_messages = {"invalid": "This is not a cursor of this list."}
 

@@ -56,7 +56,7 @@ class SecretSerializer(SparseSerializer):
 
 @extend_schema_field({"type": "string", "description": "The plaintext, byte for byte."})
 class ValueField(serializers.Field):  # type: ignore[type-arg]
-    """The way out of a plaintext: text in an answer, and nowhere else."""
+    """Shows a plaintext as text. No other field does."""
 
     def to_representation(self, value: Plaintext) -> str:
         return value.reveal().decode()
