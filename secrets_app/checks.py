@@ -92,6 +92,28 @@ def check_host_project(**_: Any) -> list[CheckMessage]:
     return problems
 
 
+@register(TAG)
+def check_forwarding(**_: Any) -> list[CheckMessage]:
+    """W009: proxies are trusted, and nothing says that the server keeps header names apart."""
+    try:
+        is_trusted = bool(app_settings.TRUSTED_PROXIES or settings.SECURE_PROXY_SSL_HEADER)
+        if not is_trusted or app_settings.HEADER_NAMES_KEPT_APART:
+            return []
+    except ConfigurationError:
+        return []  # E001 tells
+    if getattr(settings, "ASGI_APPLICATION", None):
+        return []  # it marks its requests; those of a WSGI server are not believed
+    return [
+        checks.Warning(
+            "Proxies are trusted, but their headers do not count: WSGI cannot tell X-Forwarded-For from"
+            " X_Forwarded_For, which anybody can send.",
+            hint="Set HEADER_NAMES_KEPT_APART in SECRETS_APP where the server drops names with an"
+            " underscore, as gunicorn and waitress do.",
+            id="secrets_app.W009",
+        )
+    ]
+
+
 @register(TAG, Tags.database)
 def check_stored_keys(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     """E008: the root keys do not open the stored vault keys. Run with `check --database default`.

@@ -67,8 +67,10 @@ class AppSettings:
             "DELETED_RETENTION_DAYS",
             "MAX_VERSIONS",
             "TRUSTED_PROXIES",
+            "HEADER_NAMES_KEPT_APART",
             "RATE_LIMIT",
             "SIGN_IN_RATE_LIMIT",
+            "AUTH_FAILURE_RATE",
             "RATE_LIMIT_STORAGE",
             "AUDIT_LOG",
             "AUDIT_SEAL_ALARM",
@@ -154,6 +156,15 @@ class AppSettings:
             raise ConfigurationError("TRUSTED_PROXIES must be a list of networks (CIDR).") from None
 
     @setting
+    def HEADER_NAMES_KEPT_APART(self) -> bool:
+        """Whether the WSGI server drops header names with an underscore, as gunicorn and waitress do, so
+        that X-Forwarded-For can be believed. `vaultsite.asgi` needs it not. Default: no."""
+        value = self._raw("HEADER_NAMES_KEPT_APART", False)
+        if type(value) is not bool:
+            raise ConfigurationError("HEADER_NAMES_KEPT_APART must be True or False.")
+        return value
+
+    @setting
     def RATE_LIMIT(self) -> str:
         """Requests of one principal, such as `6000/minute` (the default); empty: no limit."""
         return self._rate("RATE_LIMIT", "6000/minute")
@@ -162,6 +173,12 @@ class AppSettings:
     def SIGN_IN_RATE_LIMIT(self) -> str:
         """Attempts to sign in from one address, such as `120/minute` (the default); empty: no limit."""
         return self._rate("SIGN_IN_RATE_LIMIT", "120/minute")
+
+    @setting
+    def AUTH_FAILURE_RATE(self) -> str:
+        """Failed attempts of one address (IPv6: of one /64) that are an event each, such as `60/minute`
+        (the default). Beyond it they are refused and counted. Empty: no limit."""
+        return self._rate("AUTH_FAILURE_RATE", "60/minute")
 
     @setting
     def RATE_LIMIT_STORAGE(self) -> str:

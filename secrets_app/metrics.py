@@ -24,6 +24,11 @@ _REQUEST_SECONDS = Histogram(
     buckets=_REQUEST_BUCKETS_S,
 )
 _POLICY_DENIALS = Counter("vaultsite_policy_denials", "What callers were denied.", ["action"])
+_AUTH_FAILURES = Counter(
+    "vaultsite_auth_failures",
+    "Credentials that were refused, those without an event too.",
+    ["method"],
+)
 _PROVIDER_SECONDS = Histogram(
     "vaultsite_provider_duration_seconds",
     "Calls of key providers, the failed ones too.",
@@ -53,6 +58,11 @@ def request_seconds(route: str, method: str) -> Histogram:
 @cache
 def denials(action: str) -> Counter:
     return _POLICY_DENIALS.labels(action)
+
+
+@cache
+def auth_failures(method: str) -> Counter:
+    return _AUTH_FAILURES.labels(method)
 
 
 @cache

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
@@ -38,6 +38,7 @@ class World:
     spare_key: ApiKey
     folder: Path
     operator: Client
+    bob: Person
 
     @property
     def api(self) -> Api:
@@ -78,6 +79,11 @@ def make_world(alice: Person, bob: Person, folder: Path) -> World:
     agent = alice.api.post("/v1/agents", {"name": "ci"}).json()
     spare, _ = create_api_key(principal=alice.principal, name="spare", actor=OPERATOR)
     policy = allow(bob, vault, "a", "read")
+    operator = operator_client()
+    # Of no role: whoever gets an agent can act as it.
+    Group.objects.get(name="operator").permissions.add(
+        Permission.objects.get(codename="hand_over_agent")
+    )
     return World(
         alice,
         vault,
@@ -86,7 +92,8 @@ def make_world(alice: Person, bob: Person, folder: Path) -> World:
         agent["api_key"],
         spare,
         folder,
-        operator_client(),
+        operator,
+        bob,
     )
 
 
@@ -253,6 +260,9 @@ COMMANDS: dict[str, Command] = {
         lambda w: run("export_audit", "--output", w.folder / "out"), lambda w: seal_events()
     ),
     "group": Command(lambda w: run("group", "team", "--add", "alice@example.com")),
+    "hand_over_agents": Command(
+        lambda w: run("hand_over_agents", "alice@example.com", "bob@example.com")
+    ),
     "import_secrets": Command(
         lambda w: run(
             "import_secrets", w.folder / "env", "--from", "dotenv", "--vault", w.vault.pk
@@ -275,13 +285,13 @@ COMMANDS: dict[str, Command] = {
 }
 
 
-def _in_admin(action: str, row: Callable[[World], Any]) -> Callable[[World], Any]:
+def _in_admin(action: str, row: Callable[[World], Any], **more: str) -> Callable[[World], Any]:
     """What somebody who is signed in to the admin does: choose a row and an action, and confirm."""
 
     def use(world: World) -> Any:
         chosen = row(world)
         url = reverse(f"admin:secrets_app_{chosen._meta.model_name}_changelist")
-        sent = {"action": action, ACTION_CHECKBOX_NAME: [str(chosen.pk)], "confirmed": "yes"}
+        sent = {"action": action, ACTION_CHECKBOX_NAME: [str(chosen.pk)], "confirmed": "yes"} | more
         return world.operator.post(url, sent)
 
     return use
@@ -290,6 +300,9 @@ def _in_admin(action: str, row: Callable[[World], Any]) -> Callable[[World], Any
 # By the name of the model and the action.
 ADMIN_ACTIONS: dict[tuple[str, str], Callable[[World], Any]] = {
     ("agent", "deactivate"): _in_admin("deactivate", lambda w: Agent.objects.get(pk=w.agent_id)),
+    ("agent", "hand_over"): _in_admin(
+        "hand_over", lambda w: Agent.objects.get(pk=w.agent_id), to="bob@example.com"
+    ),
     ("apikey", "revoke"): _in_admin("revoke", lambda w: w.spare_key),
     ("principal", "end_tokens"): _in_admin(
         "end_tokens", lambda w: Principal.objects.get(pk=w.alice.principal.pk)

@@ -26,4 +26,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SECURE_SSL_REDIRECT = False
 # The tests sign in far more often than anybody; limits are tested where they are set.
-SECRETS_APP = SECRETS_APP | {"RATE_LIMIT": "", "SIGN_IN_RATE_LIMIT": ""}
+SECRETS_APP = SECRETS_APP | {
+    "RATE_LIMIT": "",
+    "SIGN_IN_RATE_LIMIT": "",
+    "AUTH_FAILURE_RATE": "",
+    # The test client hands on each header under the name it was given.
+    "HEADER_NAMES_KEPT_APART": True,
+}

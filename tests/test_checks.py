@@ -161,12 +161,14 @@ def test_check_deploy_is_clean_under_production_settings(tmp_path):
         SECRET_KEY=base64.b64encode(os.urandom(48)).decode(),
         ALLOWED_HOSTS="vault.example.com",
     )
-    assert "no issues (0 silenced)" in result.stdout + result.stderr
+    # The two ask for HSTS of subdomains and preload, which is the operator's choice.
+    assert "no issues (2 silenced)" in result.stdout + result.stderr
     assert result.returncode == 0
 
 
-def test_the_server_does_not_start_without_a_root_key_and_says_what_to_do(tmp_path):
-    result = run(["-c", "import vaultsite.wsgi"], tmp_path, SECRET_KEY="x" * 50)
+@pytest.mark.parametrize("module", ["asgi", "wsgi"])
+def test_the_server_does_not_start_without_a_root_key_and_says_what_to_do(tmp_path, module):
+    result = run(["-c", f"import vaultsite.{module}"], tmp_path, SECRET_KEY="x" * 50)
     assert result.returncode == 1
     assert "vaultsite cannot start" in result.stderr
     assert "root.key" in result.stderr
@@ -191,3 +193,20 @@ def test_a_malformed_variable_is_named(tmp_path, name, value, says):
     result = run(["manage.py", "check"], tmp_path, SECRET_KEY="x" * 50, **{name: value})
     assert result.returncode == 1
     assert says in result.stderr
+
+
+@pytest.mark.parametrize("trusted", ["TRUSTED_PROXIES", "SECURE_PROXY_SSL_HEADER"])
+def test_a_host_project_is_told_that_wsgi_mixes_header_names_up(settings, trusted):
+    """Issue 14, point 1: without the setting, forwarding headers do not count."""
+    app = settings.SECRETS_APP | {"HEADER_NAMES_KEPT_APART": False}
+    settings.ASGI_APPLICATION = None
+    settings.SECRETS_APP = app
+    assert not run_checks(tags=["secrets_app"], databases=[])
+    if trusted == "TRUSTED_PROXIES":
+        settings.SECRETS_APP = app = app | {"TRUSTED_PROXIES": ["10.0.0.0/8"]}
+    else:
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    (message,) = run_checks(tags=["secrets_app"], databases=[])
+    assert (message.id, "HEADER_NAMES_KEPT_APART" in message.hint) == ("secrets_app.W009", True)
+    settings.SECRETS_APP = app | {"HEADER_NAMES_KEPT_APART": True}
+    assert not run_checks(tags=["secrets_app"], databases=[])

@@ -4,7 +4,7 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 
 from vaultsite.accounts.sign_in import SignInForm
-from vaultsite.accounts.views import own_password, second_factor
+from vaultsite.accounts.views import own_password, second_factor, sign_in
 from vaultsite.metrics import metrics
 from vaultsite.probes import livez, readyz
 
@@ -25,6 +25,7 @@ urlpatterns = [
     path("metrics", metrics, name="metrics"),
     path("livez", livez, name="livez"),
     path("readyz", readyz, name="readyz"),
+    path("admin/login/", sign_in, name="sign-in"),
     path("admin/password_change/", admin.site.admin_view(own_password), name="own-password"),
     path("admin/second-factor/", admin.site.admin_view(second_factor), name="second-factor"),
     path("admin/", admin.site.urls),

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.server import ROOT, manage, serve
+from vaultsite import serving
 
 # As in deploy/systemd, on two cores.
 WORKERS, THREADS = 2, 32
-GRANIAN = ("--interface", "wsgi", "--no-ws", "--log-level", "warning")
 # Nobody's rate is limited, and metrics of several processes are added up.
 SETTINGS = {"LOG_LEVEL": "WARNING", "RATE_LIMIT": "", "SIGN_IN_RATE_LIMIT": ""}
 
@@ -107,13 +107,12 @@ def service(
     }
     environment |= SETTINGS | settings
     manage("quickstart", "--json", environment=environment)
-    command = ["granian", "vaultsite.wsgi:application", *GRANIAN]
-    command += ["--workers", str(workers), "--blocking-threads", str(THREADS)]
+    _, _, *server = serving.command(port=port, workers=workers)  # `running` names the interpreter
     with ExitStack() as stack:
         started = [
             stack.enter_context(running(part, environment, home.parent / "server.log"))
             for part in (
-                [*command, "--host", "127.0.0.1", "--port", str(port)],
+                server,
                 ["django", "seal_audit", "--every", "10"],
             )
         ]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+from django import forms
 from django.contrib import messages
 from django.contrib.admin import helpers
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -37,17 +38,18 @@ def confirm_and_act(
     question: str,
     act: Callable[[UUID, Actor], str],
     most: int = _MOST_ROWS,
+    form: forms.Form | None = None,
 ) -> HttpResponse | None:
     """Ask `question` above the rows. After the confirmation, call `act` for each row.
 
     Each row has its own transaction. `act` returns the message to show; a refusal shows its reason. More
-    than `most` rows are refused.
+    than `most` rows are refused. `form` asks for what `act` needs in addition, until it is valid.
     """
     chosen = list(rows[: most + 1])
     if len(chosen) > most:
         admin.message_user(request, f"Choose at most {most} rows.", messages.ERROR)
         return None
-    if "confirmed" not in request.POST:
+    if "confirmed" not in request.POST or (form is not None and not form.is_valid()):
         return TemplateResponse(
             request,
             "admin/secrets_app/confirm_action.html",
@@ -59,6 +61,7 @@ def confirm_and_act(
                 "action": request.POST.get("action"),
                 "checkbox": helpers.ACTION_CHECKBOX_NAME,
                 "media": admin.media,
+                "form": form,
             },
         )
     actor = actor_of(request)

@@ -2,7 +2,10 @@
 
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
@@ -11,7 +14,13 @@ from secrets_app.admin.filters import Age, Expiry, PrincipalFilter, TimestampFil
 from secrets_app.admin.read_only import ReadOnlyAdmin, related
 from secrets_app.models import Agent, ApiKey, Principal, RevokedToken
 from secrets_app.services.caller import Actor
-from secrets_app.services.identity import deactivate_agent, end_tokens, revoke_api_key
+from secrets_app.services.identity import (
+    deactivate_agent,
+    end_tokens,
+    hand_over_agent,
+    principal_for_user,
+    revoke_api_key,
+)
 
 
 @admin.register(Principal)
@@ -49,6 +58,20 @@ def _end_tokens(principal_id: UUID, actor: Actor) -> str:
     return "all tokens are ended."
 
 
+class NewOwnerForm(forms.Form):
+    """Who gets agents: a person, by what they sign in with."""
+
+    to = forms.CharField(max_length=254, label="New owner, by what they sign in with")
+
+    def clean_to(self) -> AbstractBaseUser:
+        model = get_user_model()
+        named = {model.USERNAME_FIELD: self.cleaned_data["to"]}
+        user: AbstractBaseUser | None = model._default_manager.filter(**named).first()
+        if user is None:
+            raise forms.ValidationError("There is no such person.")
+        return user
+
+
 @admin.register(Agent)
 class AgentAdmin(ReadOnlyAdmin):
     list_display = (
@@ -80,7 +103,7 @@ class AgentAdmin(ReadOnlyAdmin):
         ("events by it", "auditevent", "actor_id"),
         ("events about it", "auditevent", "resource_id"),
     )
-    actions = ("deactivate",)
+    actions = ("deactivate", "hand_over")
     principal_link = related("principal", "name")
     owner_link = related("owner", "name")
 
@@ -103,6 +126,24 @@ class AgentAdmin(ReadOnlyAdmin):
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Agent]) -> HttpResponse | None:
         return confirm_and_act(
             self, request, queryset, question="Deactivate these agents", act=_deactivate
+        )
+
+    def has_hand_over_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("secrets_app.hand_over_agent")
+
+    @admin.action(
+        description="Hand the chosen agents over to another person", permissions=["hand_over"]
+    )
+    def hand_over(self, request: HttpRequest, queryset: QuerySet[Agent]) -> HttpResponse | None:
+        form = NewOwnerForm(request.POST if "confirmed" in request.POST else None)
+
+        def act(agent_id: UUID, actor: Actor) -> str:
+            to = principal_for_user(form.cleaned_data["to"])
+            hand_over_agent(agent_id=agent_id, to=to, actor=actor)
+            return f"belongs to {to.name} now, with keys and policies as they were."
+
+        return confirm_and_act(
+            self, request, queryset, question="Hand these agents over", act=act, form=form
         )
 
 
@@ -139,16 +180,21 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         "prefix",
         "name",
         "principal_link",
+        "parent_link",
         "created_at",
         "expires_at",
         "last_used_at",
         "revoked_at",
         "see_also",
     )
-    readonly_fields = ("principal_link", "see_also")
-    related_lists = (("events", "auditevent", "resource_id"),)
+    readonly_fields = ("principal_link", "parent_link", "see_also")
+    related_lists = (
+        ("keys made with it", "apikey", "parent_id"),
+        ("events", "auditevent", "resource_id"),
+    )
     actions = ("revoke",)
     principal_link = related("principal", "name")
+    parent_link = related("parent", label="made with")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         keys: QuerySet[ApiKey] = super().get_queryset(request).defer("digest")
@@ -163,8 +209,8 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
 
 def _revoke(key_id: UUID, actor: Actor) -> str:
-    revoke_api_key(key_id=key_id, principal_id=None, actor=actor)
-    return "revoked, with its tokens."
+    others = revoke_api_key(key_id=key_id, principal_id=None, actor=actor)
+    return "revoked, with its tokens" + (f" and {others} keys made with it." if others else ".")
 
 
 @admin.register(RevokedToken)

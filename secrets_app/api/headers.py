@@ -9,6 +9,9 @@ from rest_framework.request import Request
 from secrets_app.errors import InvalidInput
 from secrets_app.services.secrets import Precondition
 
+# An answer of the API is data: no browser has anything to load, run or frame for it.
+CONTENT_SECURITY_POLICY = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+
 _TAG = re.compile(r'\s*(W/)?"([!#-~\x80-\xff]*)"\s*')
 _MAX_KEY_CHARS = 255
 

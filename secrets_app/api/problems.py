@@ -18,6 +18,7 @@ from rest_framework.exceptions import APIException, Throttled, ValidationError
 from rest_framework.response import Response
 
 from secrets_app import errors
+from secrets_app.api.headers import CONTENT_SECURITY_POLICY
 
 logger = logging.getLogger("secrets_app.api")
 
@@ -111,7 +112,9 @@ def _outside_a_view(request: HttpRequest, status: int) -> HttpResponse | None:
         return None
     request_id = getattr(request, "request_id", None) or uuid4()
     body = problem_body(status, detail=_DETAIL[status], request_id=request_id)
-    return JsonResponse(body, status=status, content_type=CONTENT_TYPE)
+    return JsonResponse(
+        body, status=status, content_type=CONTENT_TYPE, headers=CONTENT_SECURITY_POLICY
+    )
 
 
 def item_problem(exc: errors.SecretsAppError, *, path: str) -> dict[str, Any]:

@@ -49,7 +49,10 @@ class Principal(models.Model):
 
 
 class Agent(models.Model):
-    """What an agent has besides its principal. The person who registered it manages it.
+    """What an agent has besides its principal.
+
+    Its owner manages it: the person who registered it, or got it handed over. It works only while the
+    owner may sign in.
 
     An empty list of vaults means no restriction.
     """
@@ -61,17 +64,32 @@ class Agent(models.Model):
     vault_ids = JSONTextField(default=list)
 
     class Meta:
-        permissions = [("deactivate_agent", "Can deactivate an agent")]
+        permissions = [
+            ("deactivate_agent", "Can deactivate an agent"),
+            ("hand_over_agent", "Can hand an agent over to another person"),
+        ]
 
     def __str__(self) -> str:
         return str(self.principal)
 
 
 class ApiKey(models.Model):
-    """A long-lived key. Its SHA-256 alone is stored, which is enough for 256 random bits."""
+    """A long-lived key. Its SHA-256 alone is stored, which is enough for 256 random bits.
+
+    `parent` is the key that made this one, itself or by a token; this key ends with it. It is set once,
+    when the key is made, so there are no cycles.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     principal = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="api_keys")
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="children",
+    )
     name = models.CharField(max_length=255)
     prefix = models.CharField(max_length=16)
     digest = models.CharField(max_length=64, unique=True, editable=False)

@@ -55,7 +55,7 @@ def rules_in(vault_id: Any) -> Subquery:
     """Return a principal's policies in a vault, and those of its groups, as a subquery of JSON text."""
     applies = Q(principal_id=OuterRef("pk"))
     if users_have_groups():
-        applies |= Q(group__in_subquery=_groups_of(OuterRef(OuterRef("user_id"))))
+        applies |= Q(group__in_subquery=_group_ids_of(OuterRef(OuterRef("user_id"))))
     rules = (
         Policy.objects.filter(applies, Q(vault_id=vault_id))
         .order_by()
@@ -82,7 +82,7 @@ def policies_of(principal_id: UUID) -> QuerySet[Policy]:
     applies = Q(principal_id=principal_id)
     if users_have_groups():
         user = Principal.objects.filter(pk=principal_id, user__isnull=False).values("user_id")
-        applies |= Q(group_id__in=_groups_of(Subquery(user[:1])))
+        applies |= Q(group_id__in=_group_ids_of(Subquery(user[:1])))
     return Policy.objects.filter(applies)
 
 
@@ -130,8 +130,13 @@ def _instant(text: str | None) -> datetime | None:
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed
 
 
-def _groups_of(user_id: Any) -> Subquery:
-    return Subquery(Group.objects.filter(user=user_id).values("pk"))
+def groups_of(user_id: Any) -> QuerySet[Group]:
+    """The groups of a person, none where the project's people have none."""
+    return Group.objects.filter(user=user_id) if users_have_groups() else Group.objects.none()
+
+
+def _group_ids_of(user_id: Any) -> Subquery:
+    return Subquery(groups_of(user_id).values("pk"))
 
 
 def users_have_groups() -> bool:

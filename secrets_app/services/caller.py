@@ -1,5 +1,6 @@
 """Describe who calls a use case: the actor of its events, its token, and what it may do in a vault."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -49,7 +50,9 @@ class VaultAccess:
 class Caller:
     """An authenticated principal. `vault` is the one that the request names, None if it does not exist.
 
-    `claims` is None when the credential is an API key itself.
+    `claims` is None when the credential is an API key itself. `api_key_id` is that key, or the one that
+    the token was made with. `restrictions` are lists of vault ids, as text: for the caller, no vault
+    outside any of them exists.
     """
 
     id: UUID
@@ -57,7 +60,13 @@ class Caller:
     actor: Actor
     claims: Claims | None
     vault: VaultAccess | None
+    api_key_id: UUID | None = None
+    restrictions: tuple[Sequence[str], ...] = ()
     is_authenticated = True
+
+    def may_enter(self, vault_id: UUID) -> bool:
+        """Tell whether agent and token are not restricted to other vaults."""
+        return is_within(self.restrictions, vault_id)
 
     def path_state(self, vault_id: UUID, path: str) -> PathState | None:
         """Return what was read along with the caller about this very path. The service must still check
@@ -67,3 +76,8 @@ class Caller:
         if vault is None or vault.id != vault_id or vault.path_state is None:
             return None
         return vault.path_state if vault.path_state.path == path else None
+
+
+def is_within(restrictions: tuple[Sequence[str], ...], vault_id: UUID) -> bool:
+    """Tell whether a vault is in each of these lists of vault ids, as text."""
+    return all(str(vault_id) in allowed for allowed in restrictions)

@@ -138,7 +138,7 @@ def _act(
 
     else:
 
-        def act(*, lock_timeout: str | None = None) -> bool:  # noqa: ARG001  (PostgreSQL alone waits for rows)
+        def act(*, lock_timeout: str | None = None) -> bool:  # noqa: ARG001  (SQLite has one lock)
             return _change_and_store(text, parameters, others)
 
     return act

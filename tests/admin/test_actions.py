@@ -2,11 +2,13 @@
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from secrets_app.models import AuditEvent, Secret, SecretVersion, VaultKey
 from tests.cast import Api, vault_of
 from tests.every_action import ADMIN_ACTIONS, make_world, operator_client
+from vaultsite.accounts.models import User
 
 
 @pytest.fixture
@@ -14,10 +16,11 @@ def world(alice, bob, tmp_path):
     return make_world(alice, bob, tmp_path)
 
 
-def act(client, row, action, *more, confirmed=True):
+def act(client, row, action, *more, confirmed=True, **fields):
     url = reverse(f"admin:secrets_app_{row._meta.model_name}_changelist")
     sent = {"action": action, ACTION_CHECKBOX_NAME: [str(each.pk) for each in (row, *more)]}
-    return client.post(url, sent | ({"confirmed": "yes"} if confirmed else {}), follow=True)
+    sent |= fields | ({"confirmed": "yes"} if confirmed else {})
+    return client.post(url, sent, follow=True)
 
 
 def told(answer):
@@ -95,7 +98,7 @@ def test_one_refusal_does_not_hold_back_the_others(world):
     answer = act(world.operator, world.spare_key, "revoke", world.alice.key)
     assert sorted(each.split(": ")[1] for each in told(answer)) == [
         "There is no such key.",
-        "revoked, with its tokens.",
+        "revoked, with its tokens and 1 keys made with it.",
     ]
 
 
@@ -118,7 +121,38 @@ def test_an_auditor_sees_and_does_nothing(action, world):
     world.operator = auditor
     ADMIN_ACTIONS[action](world)
     assert AuditEvent.objects.count() == before
-    assert f'value="{name}"' in operator_client("operator", "other").get(url).content.decode()
+    acting = operator_client("operator", "other")
+    if name == "hand_over":
+        user = User.objects.get(email="other@example.com")
+        user.user_permissions.add(Permission.objects.get(codename="hand_over_agent"))
+    assert f'value="{name}"' in acting.get(url).content.decode()
+
+
+def test_to_hand_an_agent_over_is_of_no_role_and_takes_a_second_person(world):
+    from secrets_app.models import Agent
+
+    agent = Agent.objects.get(pk=world.agent_id)
+    operator = operator_client("operator", "other")
+    act(operator, agent, "hand_over", to="bob@example.com")
+    agent.refresh_from_db()
+    assert agent.owner == world.alice.principal
+    user = User.objects.get(email="other@example.com")
+    user.user_permissions.add(Permission.objects.get(codename="hand_over_agent"))
+    # Whoever has an agent can act as it, so nobody takes one.
+    answer = act(operator, agent, "hand_over", to="other@example.com")
+    assert "Nobody hands an agent over to themselves." in told(answer)[0]
+    asked_again = act(operator, agent, "hand_over", to="nobody@example.com")
+    assert "There is no such person." in asked_again.content.decode()
+    assert act(operator, agent, "hand_over", confirmed=False).status_code == 200
+    agent.refresh_from_db()
+    assert agent.owner == world.alice.principal
+    answer = act(operator, agent, "hand_over", to="BOB@example.com")
+    assert "belongs to bob@example.com now" in told(answer)[0]
+    agent.refresh_from_db()
+    assert agent.owner == world.bob.principal
+    event = AuditEvent.objects.get(action="agent.hand_over")
+    assert event.actor_id == user.principal.pk
+    assert event.details == {"from": str(world.alice.principal.pk), "to": str(agent.owner_id)}
 
 
 def test_a_role_holds_no_more_than_it_says(db):
@@ -132,8 +166,6 @@ def test_a_role_holds_no_more_than_it_says(db):
 
 def test_staff_without_a_role_see_nothing(world, db):
     from django.test import Client
-
-    from vaultsite.accounts.models import User
 
     client = Client()
     client.force_login(User.objects.create_user("staff@example.com", "x", is_staff=True))

@@ -34,6 +34,7 @@ def test_a_key_is_shown_once_and_works(alice):
         "is_active",
         "created_at",
         "expires_at",
+        "parent_id",
     }
     assert answer["api_key"].startswith(answer["key"]["key_prefix"])
     assert Api(answer["api_key"]).get("/v1/auth/me").status_code == 200

@@ -187,9 +187,10 @@ def test_a_policy_is_reached_through_its_own_vault_only(alice, bob, charlie, vau
 
 
 @pytest.fixture
-def team(bob):
+def team(alice, bob):
+    """Alice is in it, so that she may name it."""
     group = Group.objects.create(name="team")
-    bob.user.groups.add(group)
+    group.user_set.add(alice.user, bob.user)
     return group
 
 

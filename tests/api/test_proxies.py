@@ -69,3 +69,22 @@ def test_a_malformed_network_is_said_at_the_start(settings):
     settings.SECRETS_APP = settings.SECRETS_APP | {"TRUSTED_PROXIES": ["10.0.0.1/8"]}
     (message,) = run_checks(tags=["secrets_app"], databases=[])
     assert "TRUSTED_PROXIES" in message.msg
+
+
+def test_without_a_server_that_keeps_header_names_apart_the_peer_counts(seen, settings):
+    """Issue 14, point 1: WSGI spells X_Forwarded_For like X-Forwarded-For."""
+    settings.SECRETS_APP = settings.SECRETS_APP | {"HEADER_NAMES_KEPT_APART": False}
+    assert seen("10.0.0.1", "192.0.2.7") == "10.0.0.1"
+
+
+def test_the_wsgi_application_believes_no_forwarding_header_by_default(settings, capfd):
+    from vaultsite.forwarding import WithoutForwarding
+
+    app = settings.SECRETS_APP | {"TRUSTED_PROXIES": PROXIES}
+    for kept_apart in (False, True):
+        settings.SECRETS_APP = app | {"HEADER_NAMES_KEPT_APART": kept_apart}
+        seen_by_django = []
+        environ = {"HTTP_X_FORWARDED_FOR": "192.0.2.7", "HTTP_X_FORWARDED_PROTO": "https"}
+        WithoutForwarding(lambda env, _, seen=seen_by_django: seen.extend(env))(environ, None)
+        assert bool(seen_by_django) == kept_apart
+        assert ("HEADER_NAMES_KEPT_APART" in capfd.readouterr().err) == (not kept_apart)

@@ -95,7 +95,8 @@ def test_only_a_living_secret_can_be_rotated(alice, vault, secret):
 @pytest.mark.parametrize(
     ("permission", "status"), [("read", 403), ("delete", 403), ("write", 201), ("rotate", 201)]
 )
-def test_rotating_needs_write_or_rotate(bob, vault, secret, permission, status):
+def test_rotating_needs_write_or_rotate(alice, bob, vault, secret, permission, status):
+    alice.api.put(secret, body("without bounds"))
     allow(bob, vault, "**", permission)
     assert bob.api.post(rotate_url(vault)).status_code == status
 

@@ -40,7 +40,12 @@ _TOGETHER = {
 }
 _SET = "\n--- chains ---\n"
 # The limits would answer instead of the service; they are tested where they are set.
-UNLIMITED = {"RATE_LIMIT": "", "SIGN_IN_RATE_LIMIT": "", "LOG_LEVEL": "INFO"}
+UNLIMITED = {
+    "RATE_LIMIT": "",
+    "SIGN_IN_RATE_LIMIT": "",
+    "AUTH_FAILURE_RATE": "",
+    "LOG_LEVEL": "INFO",
+}
 
 
 @dataclass(frozen=True)

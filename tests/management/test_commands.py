@@ -23,7 +23,11 @@ def run_json(*arguments):
 def test_an_operator_makes_and_revokes_a_key(alice):
     made = run_json("create_api_key", "ALICE@example.com", "--name", "ci")
     assert Api(made["api_key"]).get("/v1/auth/me").status_code == 200
-    assert run_json("revoke_api_key", made["id"]) == {"id": made["id"], "revoked": True}
+    assert run_json("revoke_api_key", made["id"]) == {
+        "id": made["id"],
+        "revoked": True,
+        "children_revoked": 0,
+    }
     assert Api(made["api_key"]).get("/v1/auth/me").status_code == 401
     operators = AuditEvent.objects.filter(actor_type="operator", resource_id=made["id"])
     assert sorted(operators.values_list("action", flat=True)) == ["key.create", "key.revoke"]

@@ -149,7 +149,7 @@ def test_who_is_named_like_a_pattern_is_nobody_else(alice, bob, charlie, name):
         alice.api.put(secret_url(vault, path), body())
 
     made = alice.api.post("/v1/agents", {"name": name}).json()
-    Group.objects.create(name=name).user_set.add(charlie.user)
+    Group.objects.create(name=name).user_set.add(alice.user, charlie.user)
     for kind, who in (("agent", made["agent"]["id"]), ("group", name)):
         grant = {
             "secret_path_pattern": "a",

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django_otp import login as note_second_factor
 
-from secrets_app.services.audit import FAILURE, SUCCESS, Resource, record
+from secrets_app.services.audit import SUCCESS, Resource, record, record_failure
 from secrets_app.services.caller import Actor
 from secrets_app.services.identity import principal_for_user, seed_of
 from vaultsite.accounts.models import SecondFactor, User, code_maker, is_code
@@ -102,8 +102,8 @@ def forget_second_factor(*, user: User, actor: Actor) -> bool:
 
 def _record(action: str, user: User, actor: Actor, reason: str | None = None) -> None:
     resource = Resource("principal", principal_for_user(user).id)
+    if reason is not None:
+        record_failure(action, actor=actor, resource=resource, details={"reason": reason})
+        return
     with transaction.atomic():
-        if reason is None:
-            record(action, SUCCESS, actor=actor, resource=resource)
-        else:
-            record(action, FAILURE, actor=actor, resource=resource, details={"reason": reason})
+        record(action, SUCCESS, actor=actor, resource=resource)

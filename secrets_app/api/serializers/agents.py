@@ -110,3 +110,4 @@ class AgentListSerializer(serializers.Serializer):  # type: ignore[type-arg]
 class AgentWithKeySerializer(serializers.Serializer):  # type: ignore[type-arg]
     agent = AgentSerializer()
     api_key = serializers.CharField(help_text="Shown this once.")
+    api_key_expires_at = InstantField(required=False)

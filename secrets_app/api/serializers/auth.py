@@ -45,6 +45,9 @@ class ApiKeySerializer(SparseSerializer):
     created_at = InstantField()
     expires_at = InstantField(required=False)
     last_used_at = InstantField(required=False)
+    parent_id = serializers.UUIDField(
+        required=False, help_text="The key it was made with, and is revoked with."
+    )
 
     def get_is_active(self, key: ApiKey) -> bool:
         expired = key.expires_at is not None and key.expires_at <= timezone.now()

@@ -91,6 +91,15 @@ class DeleteQuerySerializer(StrictSerializer):
     )
 
 
+class RevokeQuerySerializer(StrictSerializer):
+    keep_children = serializers.ChoiceField(
+        choices=["true", "false"],
+        required=False,
+        error_messages={"invalid_choice": "This is `true` or `false`."},
+        help_text="Leave the keys that were made with this one as they are.",
+    )
+
+
 def query_of(request: Request, serializer: type[StrictSerializer]) -> dict[str, Any]:
     """Return the validated query parameters. A name given twice is a 400."""
     doubled = [name for name, values in request.query_params.lists() if len(values) > 1]

@@ -15,6 +15,7 @@ from secrets_app.api.serializers.auth import (
     NewApiKeySerializer,
     PasswordChangeSerializer,
 )
+from secrets_app.api.serializers.queries import RevokeQuerySerializer, query_of
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.services.identity import (
     change_password,
@@ -84,12 +85,16 @@ class ApiKeyViewSet(ApiViewSet):
         responses={201: NewApiKeySerializer} | problems(400, 401, 403, 413, 415, 500),
     )
     def create(self, request: Request) -> Response:
-        """Its text is shown this once. An Idempotency-Key is not looked at: keys are kept nowhere."""
+        """Its text is shown this once. It lasts no longer than the key that the caller signed in with, and
+        is revoked with it. An Idempotency-Key is not looked at: keys are kept nowhere."""
         principal = require_person(self.caller, "key.create")
         body = ApiKeyCreateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         key, raw = create_api_key(
-            principal=principal, actor=self.caller.actor, **body.validated_data
+            principal=principal,
+            actor=self.caller.actor,
+            parent_id=self.caller.api_key_id,
+            **body.validated_data,
         )
         answer = {"key": ApiKeySerializer(key).data, "api_key": raw}
         return Response(answer, status=201, headers={"Cache-Control": "no-store"})
@@ -101,12 +106,18 @@ class ApiKeyViewSet(ApiViewSet):
 
     @operation(
         summary="Revoke an API key",
-        parameters=[ITEM_ID],
+        parameters=[ITEM_ID, RevokeQuerySerializer],
         request=None,
         responses={204: None} | problems(400, 401, 403, 404, 500),
     )
     def destroy(self, request: Request, item_id: UUID) -> Response:
-        """It and the tokens made with it are refused from the next request on."""
+        """It, the tokens and the keys made with it are refused from the next request on."""
         require_person(self.caller, "key.revoke")
-        revoke_api_key(key_id=item_id, principal_id=self.caller.id, actor=self.caller.actor)
+        query = query_of(request, RevokeQuerySerializer)
+        revoke_api_key(
+            key_id=item_id,
+            principal_id=self.caller.id,
+            actor=self.caller.actor,
+            keep_children=query.get("keep_children") == "true",
+        )
         return Response(status=204)

@@ -13,8 +13,9 @@ from secrets_app.api.serializers.agents import (
     AgentWithKeySerializer,
 )
 from secrets_app.api.serializers.base import require_empty_body
+from secrets_app.api.serializers.fields import InstantField
 from secrets_app.api.views.base import ApiViewSet
-from secrets_app.models import Agent
+from secrets_app.models import Agent, ApiKey
 from secrets_app.services.identity import (
     deactivate_agent,
     get_agent,
@@ -51,8 +52,13 @@ class AgentViewSet(ApiViewSet):
         owner = require_person(self.caller, "agent.register")
         body = AgentCreateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        agent, key = register_agent(owner=owner, new=body.to_agent(), actor=self.caller.actor)
-        return _with_key(agent, key, 201)
+        agent, key, raw = register_agent(
+            owner=owner,
+            new=body.to_agent(),
+            actor=self.caller.actor,
+            parent_id=self.caller.api_key_id,
+        )
+        return _with_key(agent, key, raw, 201)
 
     @operation(summary="List agents", responses={200: AgentListSerializer} | problems(401, 500))
     def list(self, request: Request) -> Response:
@@ -108,10 +114,12 @@ class AgentViewSet(ApiViewSet):
     def rotate_key(self, request: Request, item_id: UUID) -> Response:
         """The old one dies at once, and the tokens made with it."""
         require_empty_body(request)
-        agent, key = rotate_agent_key(caller=self.caller, agent_id=item_id)
-        return _with_key(agent, key, 200)
+        agent, key, raw = rotate_agent_key(caller=self.caller, agent_id=item_id)
+        return _with_key(agent, key, raw, 200)
 
 
-def _with_key(agent: Agent, key: str, status: int) -> Response:
-    body = {"agent": AgentSerializer(agent).data, "api_key": key}
+def _with_key(agent: Agent, key: ApiKey, raw: str, status: int) -> Response:
+    body = {"agent": AgentSerializer(agent).data, "api_key": raw}
+    if key.expires_at is not None:
+        body["api_key_expires_at"] = InstantField().to_representation(key.expires_at)
     return Response(body, status=status, headers={"Cache-Control": "no-store"})

@@ -14,7 +14,11 @@ from secrets_app.api.authentication import (
     parse_version_number,
     request_id,
 )
-from secrets_app.api.headers import canonical_request, parse_idempotency_key
+from secrets_app.api.headers import (
+    CONTENT_SECURITY_POLICY,
+    canonical_request,
+    parse_idempotency_key,
+)
 from secrets_app.api.json import AlwaysJSON, CompactJSONRenderer, StrictJSONParser
 from secrets_app.api.permissions import Access, DeclaredAccess
 from secrets_app.api.problems import problem_response
@@ -120,8 +124,10 @@ class ApiViewSet(ViewSet):
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        """`Allow` where it is asked for (RFC 9110, 10.2.1)."""
-        return {} if self.action not in (None, "metadata") else super().default_response_headers
+        """The content security policy, and `Allow` where it is asked for (RFC 9110, 10.2.1)."""
+        if self.action not in (None, "metadata"):
+            return CONTENT_SECURITY_POLICY
+        return super().default_response_headers | CONTENT_SECURITY_POLICY
 
     def get_exception_handler(self) -> Any:
         return problem_response

@@ -141,11 +141,12 @@ class SecretViewSet(ApiViewSet):
         summary="Let the server draw a new value",
         parameters=[VAULT_ID, PATH, IDEMPOTENCY_KEY, ETAG],
         request=RotateSerializer,
-        responses={201: SecretSerializer} | problems(*_CHANGE_PROBLEMS),
+        responses={201: SecretSerializer} | problems(*_CHANGE_PROBLEMS, 410),
     )
     def rotate(self, request: Request, vault_id: UUID, path: str) -> Response:
-        """A new version of an existing secret, its value drawn at random. Type, metadata and rotation
-        policy stay; expiry and access count are unset."""
+        """A new version of an existing secret, its value drawn at random. Metadata and rotation policy
+        stay. Who may write chooses a type, and unsets expiry and access count; who may only rotate keeps
+        them, and draws 128 bits or more."""
         recipe = RotateSerializer.to_recipe(request.data)
         return self.once(
             request,

@@ -1,3 +1,4 @@
+from typing import Any
 from uuid import UUID
 
 from rest_framework.request import Request
@@ -5,10 +6,12 @@ from rest_framework.response import Response
 
 from secrets_app.api.permissions import Access
 from secrets_app.api.schema import IDEMPOTENCY_KEY, VAULT_ID, operation, problems
+from secrets_app.api.serializers.queries import query_of
 from secrets_app.api.serializers.vaults import (
     VaultCreateSerializer,
     VaultListSerializer,
     VaultSerializer,
+    VaultsQuerySerializer,
 )
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.services.secrets import create_vault, delete_vault, get_vault, list_vaults
@@ -50,12 +53,20 @@ class VaultViewSet(ApiViewSet):
 
     @operation(
         summary="List vaults",
-        responses={200: VaultListSerializer} | problems(401, 500),
+        parameters=[VaultsQuerySerializer],
+        responses={200: VaultListSerializer} | problems(400, 401, 500),
     )
     def list(self, request: Request) -> Response:
-        """Those the caller owns or has a policy in."""
-        vaults = list_vaults(caller=self.caller)
-        return Response({"vaults": VaultSerializer(vaults, many=True).data})
+        """Those the caller owns, by name, and then those that others share with it."""
+        query = query_of(request, VaultsQuerySerializer)
+        shared = query["shared"] == "true" if "shared" in query else None
+        vaults = list_vaults(caller=self.caller, shared=shared)
+        end = query["offset"] + query["limit"]
+        page = VaultSerializer(vaults[query["offset"] : end + 1], many=True).data
+        body: dict[str, Any] = {"vaults": page[: query["limit"]]}
+        if len(page) > query["limit"]:
+            body["next_offset"] = end
+        return Response(body)
 
     @operation(
         summary="Look at a vault",
@@ -64,7 +75,7 @@ class VaultViewSet(ApiViewSet):
     )
     def retrieve(self, request: Request, vault_id: UUID) -> Response:
         """For its owner and whoever has a policy in it."""
-        return Response(VaultSerializer(get_vault(vault_id=vault_id)).data)
+        return Response(VaultSerializer(get_vault(caller=self.caller, vault_id=vault_id)).data)
 
     @operation(
         summary="Delete a vault",

@@ -44,6 +44,6 @@ class Command(BaseCommand):
             vault_ids=tuple(vault_named(each).pk for each in options["vault"]),
         )
         owner = person_named(options["owner"])
-        agent, raw = register_agent(owner=owner, new=new, actor=OPERATOR)
+        agent, _, raw = register_agent(owner=owner, new=new, actor=OPERATOR)
         told = {"id": str(agent.pk), "api_key": raw}
         self.stdout.write(json.dumps(told) if options["json"] else f"{raw}  (agent {agent.pk})")

@@ -1,4 +1,4 @@
-"""Revoke anybody's API key, by its id. The key and its tokens are refused at once."""
+"""Revoke anybody's API key, by its id. It, its tokens and the keys made with it are refused at once."""
 
 import json
 from argparse import ArgumentParser
@@ -17,12 +17,21 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("id", type=UUID)
+        parser.add_argument(
+            "--keep-children", action="store_true", help="leave the keys that were made with it"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            revoke_api_key(key_id=options["id"], principal_id=None, actor=OPERATOR)
+            others = revoke_api_key(
+                key_id=options["id"],
+                principal_id=None,
+                actor=OPERATOR,
+                keep_children=options["keep_children"],
+            )
         except NotFound as error:
             raise CommandError(error.detail) from None
-        told = {"id": str(options["id"]), "revoked": True}
-        self.stdout.write(json.dumps(told) if options["json"] else f"revoked {options['id']}")
+        told = {"id": str(options["id"]), "revoked": True, "children_revoked": others}
+        text = f"revoked {options['id']}, and {others} keys made with it"
+        self.stdout.write(json.dumps(told) if options["json"] else text)

@@ -4,7 +4,7 @@
 `explain` and `whocan` answer questions about them. `refusals` refuses what is not the caller's.
 `addresses` tells where a request comes from."""
 
-from secrets_app.services.access.addresses import client_address
+from secrets_app.services.access.addresses import NAMES_KEPT_APART, client_address
 from secrets_app.services.access.authorization import (
     authorize,
     authorize_member,
@@ -24,6 +24,7 @@ from secrets_app.services.access.policies import (
 from secrets_app.services.access.whocan import who_can
 
 __all__ = [
+    "NAMES_KEPT_APART",
     "PRINCIPAL_TYPES",
     "NewPolicy",
     "authorize",

@@ -6,17 +6,22 @@ from typing import Any
 
 from secrets_app.conf import app_settings
 
+# In the META of a request whose server keeps header names with an underscore apart from those with a
+# hyphen. Headers begin with HTTP_ there, so that none can set it.
+NAMES_KEPT_APART = "secrets_app.names_kept_apart"
+
 
 def client_address(request: Any) -> str | None:
     """The client's address: the peer of the socket, or what trusted proxies say of it.
 
     X-Forwarded-For is read from its end, where our own proxies wrote, up to the first address that
-    is not one of them: what a client put before that does not count. None where there is no
-    address, as for a Unix socket.
+    is not one of them: what a client put before that does not count. It does not count at all when
+    the server may have taken X_Forwarded_For for it. None where there is no address, as for a Unix
+    socket.
     """
     address = _parse_address(request.META.get("REMOTE_ADDR", ""))
     proxies = app_settings.TRUSTED_PROXIES
-    if not proxies:
+    if not proxies or not are_names_kept_apart(request):
         return None if address is None else str(address)
     hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     while address is not None and hops and any(address in network for network in proxies):
@@ -25,6 +30,12 @@ def client_address(request: Any) -> str | None:
             break
         address = _parse_address(hop)
     return None if address is None else str(address)
+
+
+def are_names_kept_apart(request: Any) -> bool:
+    """Whether a header of this request has the name it was sent with: its server marks requests, or the
+    operator says so of the server (HEADER_NAMES_KEPT_APART)."""
+    return NAMES_KEPT_APART in request.META or app_settings.HEADER_NAMES_KEPT_APART
 
 
 @lru_cache(maxsize=4096)

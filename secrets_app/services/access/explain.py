@@ -11,6 +11,7 @@ from secrets_app.errors import InvalidInput
 from secrets_app.models import Principal
 from secrets_app.models.rules import parse_rules, rules_in
 from secrets_app.policy.decision import Permission, decide
+from secrets_app.services.access.active import WITH_OWNER, why_inactive
 from secrets_app.services.access.authorization import require_owner, vault_of
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.caller import Caller
@@ -46,10 +47,10 @@ def explain_access(
     if about != caller.id:
         require_owner(caller=caller, vault_id=vault_id, action="access.explain")
     subject = (
-        Principal.objects.filter(pk=about)
+        Principal.objects.select_related(*WITH_OWNER)
+        .filter(pk=about)
         .annotate(
             rules=rules_in(vault_id),
-            user_is_active=F("user__is_active"),
             agent_vault_ids=F("agent__vault_ids"),
         )
         .first()
@@ -65,10 +66,12 @@ def explain_access(
         now=timezone.now(),
     )
     allowed, reason, policies = decision.allowed, decision.reason.value, decision.policy_ids
-    expired = subject.expires_at is not None and subject.expires_at <= timezone.now()
-    if not subject.is_active or subject.user_is_active is False or expired:
+    restricted = bool(subject.agent_vault_ids) and str(vault_id) not in subject.agent_vault_ids
+    # Of its own token the caller knows, of those of others nobody does.
+    narrowed = about == caller.id and not caller.may_enter(vault_id)
+    if why_inactive(subject, now=timezone.now()) is not None:
         allowed, reason, policies = False, "inactive_principal", ()
-    elif subject.agent_vault_ids and str(vault_id) not in subject.agent_vault_ids:
+    elif restricted or narrowed:
         allowed, reason, policies = False, "vault_not_in_scope", ()
     with transaction.atomic():
         record(

@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
 
 from secrets_app.errors import InvalidInput, NotFound
 from secrets_app.models import Policy, Principal
+from secrets_app.models.rules import groups_of
 from secrets_app.policy.conditions import parse_conditions
 from secrets_app.policy.decision import GRANTABLE, Effect
 from secrets_app.policy.pattern import parse_pattern
@@ -40,6 +42,10 @@ def create_policy(
 ) -> Policy:
     """Add a policy; the caller owns the vault. It holds from the next request on.
 
+    A group has to be one of the caller's own, unless it may see all (Django's `auth.view_group`): to
+    anybody else a group that is not there and one of others are the same. Ids of principals are random,
+    so whoever knows one was given it.
+
     Raises InvalidInput (with InvalidPattern and InvalidConditions) that names the field.
     """
     policy = Policy(
@@ -50,7 +56,7 @@ def create_policy(
         conditions=_parse_conditions(new.conditions),
         expires_at=new.expires_at,
         created_by_id=caller.id,
-        **_grantee(new.principal_type, new.principal_id),
+        **_grantee(caller, new.principal_type, new.principal_id),
     )
     with transaction.atomic():
         policy.save(force_insert=True)
@@ -109,22 +115,28 @@ def _locked(vault_id: UUID, policy_id: UUID) -> Policy:
     return policy
 
 
-def _grantee(principal_type: str, principal_id: str) -> dict[str, Any]:
+def _grantee(caller: Caller, principal_type: str, principal_id: str) -> dict[str, Any]:
     """The column for a principal or a group. Raises InvalidInput when there is none."""
     if principal_type not in PRINCIPAL_TYPES:
         raise InvalidInput({"principal_type": [f"Known are: {', '.join(PRINCIPAL_TYPES)}."]})
     if principal_type == "group":
-        group = Group.objects.filter(name=principal_id).first()
+        group = _groups_named_by(caller).filter(name=principal_id).first()
         if group is not None:
             return {"group": group}
-    else:
-        try:
-            known = Principal.objects.filter(pk=UUID(principal_id), kind=principal_type).first()
-        except ValueError:
-            known = None
-        if known is not None:
-            return {"principal": known}
+        raise InvalidInput({"principal_id": ["You are in no such group."]})
+    try:
+        known = Principal.objects.filter(pk=UUID(principal_id), kind=principal_type).first()
+    except ValueError:
+        known = None
+    if known is not None:
+        return {"principal": known}
     raise InvalidInput({"principal_id": [f"There is no such {principal_type}."]})
+
+
+def _groups_named_by(caller: Caller) -> QuerySet[Group]:
+    """The groups a person may write policies for."""
+    user: Any = get_user_model()._default_manager.get(principal=caller.id)
+    return Group.objects.all() if user.has_perm("auth.view_group") else groups_of(user.pk)
 
 
 def _parse_permissions(raw: object) -> list[str]:

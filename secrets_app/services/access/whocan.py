@@ -10,6 +10,7 @@ from django.utils import timezone
 from secrets_app.models import Policy, Principal, Vault
 from secrets_app.models.rules import parse_rules, rules_in, users_have_groups
 from secrets_app.policy.decision import Permission, decide
+from secrets_app.services.access.active import WITH_OWNER, why_inactive
 from secrets_app.services.audit import OPERATOR, SUCCESS, Resource, record
 
 
@@ -34,18 +35,17 @@ def who_can(*, vault: Vault, path: str, permission: Permission) -> list[Holder]:
         concerned |= Q(user__groups__in=groups)
     principals = (
         Principal.objects.filter(concerned, is_active=True)
+        .select_related(*WITH_OWNER)
         .distinct()
         .annotate(
             rules=rules_in(vault.pk),
-            user_is_active=F("user__is_active"),
             agent_vault_ids=F("agent__vault_ids"),
         )
     )
     holders = []
     for principal in principals:
         restricted = principal.agent_vault_ids and str(vault.pk) not in principal.agent_vault_ids
-        expired = principal.expires_at is not None and principal.expires_at <= now
-        if principal.user_is_active is False or expired or restricted:
+        if restricted or why_inactive(principal, now=now) is not None:
             continue
         decision = decide(
             is_owner=principal.pk == vault.owner_id,

@@ -11,6 +11,7 @@ from secrets_app.services.audit.checkpoint import (
     read_checkpoint,
 )
 from secrets_app.services.audit.export import Exported, Selection, export_events
+from secrets_app.services.audit.failures import record_failure
 from secrets_app.services.audit.find import find_events, name_of, rows_by_id
 from secrets_app.services.audit.health import audit_health, seal_lag
 from secrets_app.services.audit.proof import prove_event
@@ -65,6 +66,7 @@ __all__ = [
     "read_checkpoint",
     "record",
     "record_all",
+    "record_failure",
     "record_with",
     "rows_by_id",
     "seal_events",

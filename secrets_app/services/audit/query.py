@@ -89,6 +89,7 @@ def visible_event(*, caller: Caller, event_id: UUID) -> AuditEvent:
 
 
 def _walks(sight: Visibility, events: QuerySet[AuditEvent]) -> list[QuerySet[AuditEvent]]:
+    events = events.filter(sight.within())
     if sight.is_auditor:
         return [events]
     if len(sight.vault_ids) > _MOST_WALKS:

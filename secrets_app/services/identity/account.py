@@ -1,14 +1,17 @@
 """What a person sees and changes of their own account."""
 
+from contextlib import suppress
+
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest
 
-from secrets_app.errors import InvalidInput, LockedOut
+from secrets_app.errors import InvalidInput, LockedOut, TooManyRequests
 from secrets_app.models import Principal
-from secrets_app.services.audit import FAILURE, SUCCESS, Resource, record
+from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.audit.failures import record_failure
 from secrets_app.services.caller import Caller
 from secrets_app.services.identity.agents import require_person
 from secrets_app.services.identity.passwords import check_password, note_sign_in
@@ -44,7 +47,8 @@ def change_password(*, caller: Caller, current: str, new: str, request: HttpRequ
             username=username, password=current, request=request
         )
     except LockedOut:
-        _record_refusal("locked_out", caller)
+        with suppress(TooManyRequests):  # this one says more
+            _record_refusal("locked_out", caller)
         raise
     if user is None or not is_right:
         _record_refusal("bad_credentials", caller)
@@ -62,11 +66,9 @@ def change_password(*, caller: Caller, current: str, new: str, request: HttpRequ
 
 
 def _record_refusal(reason: str, caller: Caller) -> None:
-    with transaction.atomic():
-        record(
-            "auth.password_change",
-            FAILURE,
-            actor=caller.actor,
-            resource=Resource("principal", caller.id),
-            details={"reason": reason},
-        )
+    record_failure(
+        "auth.password_change",
+        actor=caller.actor,
+        resource=Resource("principal", caller.id),
+        details={"reason": reason},
+    )

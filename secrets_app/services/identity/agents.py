@@ -8,16 +8,17 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from secrets_app.errors import Forbidden
+from secrets_app.errors import Conflict, Forbidden, InvalidInput
 from secrets_app.models import Agent, ApiKey, Principal
+from secrets_app.services.access.active import why_inactive
 from secrets_app.services.access.authorization import deny
 from secrets_app.services.access.refusals import refuse_as_unknown
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.caller import Actor, Caller
-from secrets_app.services.identity.api_keys import create_api_key
+from secrets_app.services.identity.api_keys import create_api_key, lock_parent
 
 DEFAULT_TTL_S, MIN_TTL_S, MAX_TTL_S = 3600, 60, 86_400
 
@@ -34,8 +35,14 @@ class NewAgent:
     api_key_expires_at: datetime | None = None
 
 
-def register_agent(*, owner: Principal, new: NewAgent, actor: Actor) -> tuple[Agent, str]:
-    """Make an agent with its first key. The key's text cannot be had again."""
+def register_agent(
+    *, owner: Principal, new: NewAgent, actor: Actor, parent_id: UUID | None = None
+) -> tuple[Agent, ApiKey, str]:
+    """Make an agent with its first key. The key's text cannot be had again.
+
+    `parent_id`: the key that the caller signed in with. The agent's key ends with it.
+    Raises InvalidInput, Unauthenticated, as `create_api_key` does.
+    """
     with transaction.atomic():
         principal = Principal.objects.create(
             kind=Principal.Kind.AGENT, name=new.name, expires_at=new.expires_at
@@ -47,11 +54,18 @@ def register_agent(*, owner: Principal, new: NewAgent, actor: Actor) -> tuple[Ag
             token_ttl_seconds=new.token_ttl_seconds,
             vault_ids=[str(vault_id) for vault_id in new.vault_ids],
         )
-        _, raw = create_api_key(
-            principal=principal, name="agent", actor=actor, expires_at=new.api_key_expires_at
-        )
+        try:
+            key, raw = create_api_key(
+                principal=principal,
+                name="agent",
+                actor=actor,
+                expires_at=new.api_key_expires_at,
+                parent_id=parent_id,
+            )
+        except InvalidInput as error:
+            raise InvalidInput({"api_key_expires_at": error.errors["expires_at"]}) from None
         record("agent.register", SUCCESS, actor=actor, resource=_resource(agent))
-    return agent, raw
+    return agent, key, raw
 
 
 def require_person(caller: Caller, action: str) -> Principal:
@@ -115,16 +129,57 @@ def deactivate_agent(*, agent_id: UUID, owner_id: UUID | None, actor: Actor) -> 
         record("agent.deactivate", SUCCESS, actor=actor, resource=_resource(agent))
 
 
-def rotate_agent_key(*, caller: Caller, agent_id: UUID) -> tuple[Agent, str]:
-    """Give an agent a new key; the old one and its tokens die at once. Raises NotFound.
+def rotate_agent_key(*, caller: Caller, agent_id: UUID) -> tuple[Agent, ApiKey, str]:
+    """Give an agent a new key; the old one and its tokens die at once. Raises NotFound, Unauthenticated.
 
     The key's text cannot be had again.
     """
     with _changing("agent.rotate_key", agent_id, caller.id, caller.actor) as agent:
+        # Before the agent's own keys: whoever revokes locks in this order, too.
+        lock_parent(caller.api_key_id)
         _revoke_keys(agent)
-        _, raw = create_api_key(principal=agent.principal, name="agent", actor=caller.actor)
+        key, raw = create_api_key(
+            principal=agent.principal,
+            name="agent",
+            actor=caller.actor,
+            parent_id=caller.api_key_id,
+        )
         record("agent.rotate_key", SUCCESS, actor=caller.actor, resource=_resource(agent))
-    return agent, raw
+    return agent, key, raw
+
+
+def hand_over_agent(*, agent_id: UUID, to: Principal, actor: Actor) -> None:
+    """Give an agent to another person, for operators. Keys, tokens and policies stay as they are.
+
+    The new owner can give it a new key, and so act as it: this gives away all that the agent may do.
+    Raises NotFound, Conflict when the person may not sign in or the actor would give it to itself.
+    """
+    if to.kind != Principal.Kind.USER or why_inactive(to, now=timezone.now()) is not None:
+        raise Conflict("An agent belongs to a person who may sign in.")
+    if to.pk == actor.id:
+        raise Conflict("Nobody hands an agent over to themselves.")
+    with _changing("agent.hand_over", agent_id, None, actor) as agent:
+        details = {"from": str(agent.owner_id), "to": str(to.pk)}
+        agent.owner = to
+        agent.save(update_fields=["owner"])
+        record("agent.hand_over", SUCCESS, actor=actor, resource=_resource(agent), details=details)
+
+
+def agents_of(*, owner_id: UUID) -> QuerySet[Agent]:
+    """A person's agents that are not deactivated, oldest first."""
+    agents = _agents().filter(owner_id=owner_id, principal__is_active=True)
+    return agents.order_by("principal__created_at", "pk")
+
+
+def count_stopped(*, now: datetime) -> int:
+    """How many agents are not deactivated, but do not work since their owner may not sign in."""
+    out = (
+        Q(owner__is_active=False)
+        | Q(owner__user__is_active=False)
+        | Q(owner__user__isnull=True)
+        | Q(owner__expires_at__lte=now)
+    )
+    return Agent.objects.filter(out, principal__is_active=True).count()
 
 
 def _agents() -> QuerySet[Agent]:

@@ -4,18 +4,20 @@ The query brings the state of the principal and its credential, the vault with t
 concern the caller, and what lies at the path that is to be read or written. Nothing of it is
 cached: what was revoked is refused on the next request."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.utils import timezone
 
 from secrets_app.errors import Unauthenticated
+from secrets_app.models import Principal
 from secrets_app.models.request_state import Fetch, find_by_api_key, find_by_token
 from secrets_app.models.rules import parse_rules
-from secrets_app.services.audit import FAILURE, Resource, record
-from secrets_app.services.caller import Actor, Caller, Claims, VaultAccess
+from secrets_app.services.audit import Resource
+from secrets_app.services.audit.failures import record_failure
+from secrets_app.services.caller import Actor, Caller, Claims, VaultAccess, is_within
 from secrets_app.services.identity.api_keys import USER_KEY_PREFIX, digest_api_key, note_use
 from secrets_app.services.identity.tokens import read_token
 from secrets_app.tracing import span
@@ -34,17 +36,17 @@ def identify(
 
     With `path`, a valid one, what is `sought` there comes along in the same query. Nobody has been
     judged by then: it is sealed, and stays within the services.
-    Raises Unauthenticated, the same for every reason, with an audit event.
+    Raises Unauthenticated, the same for every reason, with an audit event, and TooManyRequests where an
+    address has failed too often.
     """
     anonymous = Actor(None, "anonymous", address, request_id)
     try:
         with span("identify"):
             return _identify(bearer, vault_id, path, fetch, anonymous)
     except Unauthenticated as refusal:
-        with transaction.atomic():
-            details = {"method": "bearer", "reason": refusal.reason}
-            resource = Resource("principal", refusal.principal_id)
-            record("auth.failure", FAILURE, actor=anonymous, resource=resource, details=details)
+        details = {"method": "bearer", "reason": refusal.reason}
+        resource = Resource("principal", refusal.principal_id)
+        record_failure("auth.failure", actor=anonymous, resource=resource, details=details)
         raise
 
 
@@ -74,17 +76,27 @@ def _identify(
         raise Unauthenticated(refusal, principal_id=row["pk"])
     if claims is None:
         note_use(key_id=row["key__id"], last_used_at=row["key__last_used_at"])
+    restrictions = _restrictions(row, claims)
     vault = None
     if vault_id is not None and row["vault_owner"] is not None:
+        may_enter = is_within(restrictions, vault_id)
         vault = VaultAccess(
             vault_id,
-            is_owner=row["vault_owner"] == row["pk"],
-            rules=parse_rules(row["rules"]) if _may_enter(row, claims, vault_id) else (),
+            is_owner=may_enter and row["vault_owner"] == row["pk"],
+            rules=parse_rules(row["rules"]) if may_enter else (),
             path_state=state,
             is_consistent=row["vault_is_consistent"],
         )
     actor = Actor(row["pk"], row["kind"], anonymous.address, anonymous.request_id)
-    return Caller(id=row["pk"], kind=row["kind"], actor=actor, claims=claims, vault=vault)
+    return Caller(
+        id=row["pk"],
+        kind=row["kind"],
+        actor=actor,
+        claims=claims,
+        vault=vault,
+        api_key_id=row["key__id"],
+        restrictions=restrictions,
+    )
 
 
 def _refusal(row: dict[str, Any], claims: Claims | None, now: datetime) -> str | None:
@@ -93,6 +105,8 @@ def _refusal(row: dict[str, Any], claims: Claims | None, now: datetime) -> str |
         return "inactive"
     if row["expires_at"] is not None and row["expires_at"] <= now:
         return "expired_principal"
+    if row["kind"] == Principal.Kind.AGENT and not _owner_works(row, now):
+        return "inactive_owner"
     if claims is not None:
         if row["revoked"] or row["token_generation"] != claims.generation:
             return "revoked_token"
@@ -105,9 +119,18 @@ def _refusal(row: dict[str, Any], claims: Claims | None, now: datetime) -> str |
     return None
 
 
-def _may_enter(row: dict[str, Any], claims: Claims | None, vault_id: UUID) -> bool:
-    """Whether agent and token are restricted to other vaults. An empty list restricts nothing."""
-    for allowed in (row["agent_vault_ids"], claims.vault_ids if claims else None):
-        if allowed and str(vault_id) not in allowed:
-            return False
-    return True
+def _owner_works(row: dict[str, Any], now: datetime) -> bool:
+    """Whether the person an agent belongs to may still sign in. An agent that belongs to nobody has no such
+    person."""
+    expires_at = row["owner_expires_at"]
+    return (
+        row["owner_is_active"] is True
+        and row["owner_user_is_active"] is True
+        and (expires_at is None or expires_at > now)
+    )
+
+
+def _restrictions(row: dict[str, Any], claims: Claims | None) -> tuple[Sequence[str], ...]:
+    """The vaults that agent and token are restricted to. An empty list restricts nothing."""
+    both = (row["agent_vault_ids"], claims.vault_ids if claims else None)
+    return tuple(allowed for allowed in both if allowed)

@@ -1,6 +1,10 @@
-"""Signing in: credentials in, token out. Every way leaves the same audit fields."""
+"""Signing in: credentials in, token out. Every way leaves the same audit fields.
+
+Every refusal raises TooManyRequests instead where an address has failed too often.
+"""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NoReturn
 from uuid import UUID
 
@@ -11,9 +15,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from secrets_app.conf import app_settings
-from secrets_app.errors import LockedOut, Unauthenticated
+from secrets_app.errors import LockedOut, TooManyRequests, Unauthenticated
 from secrets_app.models import Agent, ApiKey, Principal
-from secrets_app.services.audit import FAILURE, SUCCESS, Resource, record
+from secrets_app.services.access.active import WITH_OWNER, why_inactive
+from secrets_app.services.audit import SUCCESS, Resource, record
+from secrets_app.services.audit.failures import record_failure
 from secrets_app.services.caller import Actor
 from secrets_app.services.identity.api_keys import (
     AGENT_KEY_PREFIX,
@@ -36,7 +42,8 @@ def sign_in_with_password(
     try:
         user = check_password(username=email, password=password, request=request)
     except LockedOut:
-        _record_failure("password", "locked_out", _principal_named(email), actor)
+        with suppress(TooManyRequests):  # this one says more
+            _record_failure("password", "locked_out", _principal_named(email), actor)
         raise
     if user is None:
         _refuse("password", "bad_credentials", _principal_named(email), actor)
@@ -94,7 +101,7 @@ def sign_in_with_agent_key(
     if agent_id is not None and agent_id != key.principal_id:
         _refuse("agent_key", "other_agent", key.principal, actor)
     _check_key("agent_key", key, actor)
-    agent = Agent.objects.get(pk=key.principal_id)
+    agent: Agent = key.principal.agent
     token = _accept(
         "agent_key",
         key.principal,
@@ -110,7 +117,7 @@ def _find_key(api_key: str, prefix: str, kind: str) -> ApiKey | None:
     if not api_key.startswith(prefix):
         return None
     return (
-        ApiKey.objects.select_related("principal__user")
+        ApiKey.objects.select_related(*(f"principal__{name}" for name in WITH_OWNER))
         .filter(digest=digest_api_key(api_key), principal__kind=kind)
         .first()
     )
@@ -134,8 +141,9 @@ def _accept(
     note: Callable[[], None] = lambda: None,
 ) -> IssuedToken:
     """`note` is called in the transaction of the event."""
-    if not _is_active(principal):
-        _refuse(method, "inactive", principal, actor)
+    reason = why_inactive(principal, now=timezone.now())
+    if reason is not None:
+        _refuse(method, reason, principal, actor)
     token = issue_token(
         principal=principal,
         api_key=key,
@@ -167,20 +175,12 @@ def _record_success(method: str, principal: Principal, actor: Actor) -> None:
 
 
 def _record_failure(method: str, reason: str, principal: Principal | None, actor: Actor) -> None:
-    with transaction.atomic():
-        record(
-            "auth.failure",
-            FAILURE,
-            actor=_as(principal, actor),
-            resource=Resource("principal", principal.id if principal else None),
-            details={"method": method, "reason": reason},
-        )
-
-
-def _is_active(principal: Principal) -> bool:
-    expired = principal.expires_at is not None and principal.expires_at <= timezone.now()
-    user_is_active = principal.user is None or principal.user.is_active
-    return principal.is_active and user_is_active and not expired
+    record_failure(
+        "auth.failure",
+        actor=_as(principal, actor),
+        resource=Resource("principal", principal.id if principal else None),
+        details={"method": method, "reason": reason},
+    )
 
 
 def _as(principal: Principal | None, actor: Actor) -> Actor:

@@ -100,6 +100,9 @@ def _verify(raw: str) -> Claims:
         kind, _, principal_id = token["sub"].partition(":")
         if kind not in Principal.Kind.values:
             raise ValueError(kind)
+        # Tokens made here name no audience. One that does is for another service (RFC 7519, 4.1.3).
+        if "aud" in token:
+            raise ValueError("aud")
         key = token.get("key")
         return Claims(
             principal_id=UUID(principal_id),

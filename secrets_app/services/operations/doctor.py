@@ -21,6 +21,7 @@ from secrets_app.errors import ConfigurationError, CryptoError
 from secrets_app.models import AuditEvent, AuditKey, VaultKey
 from secrets_app.services.audit import OPERATOR, SUCCESS, Resource, record
 from secrets_app.services.audit.health import seal_lag
+from secrets_app.services.identity.agents import count_stopped
 from secrets_app.services.keys.health import providers
 from secrets_app.services.secrets.purge import count_purgeable
 
@@ -68,6 +69,7 @@ def examine() -> list[Finding]:
         ("audit log", _audit_sealing),
         ("clock", lambda: _clock(connection)),
         ("purging", _purging),
+        ("agents", _agents_without_owner),
         ("disk", lambda: _disk(connection)),
     ):
         found += _guarded(about, look)
@@ -252,6 +254,17 @@ def _purging() -> Iterator[Finding]:
         yield Finding("purging", Status.WARNING, said, advice)
     else:
         yield Finding("purging", Status.OK, "nothing is overdue")
+
+
+def _agents_without_owner() -> Iterator[Finding]:
+    """Agents that stopped with their owner, and that nobody has dealt with."""
+    found = count_stopped(now=timezone.now())
+    if found:
+        said = f"{found} active agents do not work, since their owner may not sign in any more."
+        advice = "Give them to somebody (manage.py hand_over_agents), or deactivate them."
+        yield Finding("agents", Status.WARNING, said, advice)
+    else:
+        yield Finding("agents", Status.OK, "the owner of each may sign in")
 
 
 def _disk(connection: BaseDatabaseWrapper) -> Iterator[Finding]:

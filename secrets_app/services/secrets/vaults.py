@@ -2,10 +2,11 @@
 
 import hashlib
 import unicodedata
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.utils import timezone
 
 from secrets_app.errors import Conflict, Forbidden, NotFound
@@ -76,29 +77,37 @@ def delete_vault(*, caller: Caller, vault_id: UUID) -> None:
         record("vault.delete", SUCCESS, actor=caller.actor, resource=resource)
 
 
-def list_vaults(*, caller: Caller) -> QuerySet[Vault]:
-    """The vaults the caller owns or is allowed something in by a policy, by name."""
+def list_vaults(*, caller: Caller, shared: bool | None = None) -> QuerySet[Vault]:
+    """The vaults the caller owns, by name, and then those it is allowed something in by a policy.
+
+    Anybody can share vaults of any name, in any number, with whom they know the id of: `is_shared` marks
+    those, and they never stand before one's own. What caller and token are restricted from is left out.
+    With `shared` only these, or only one's own.
+    """
     policies = policies_of(caller.id).filter(
         Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now()), effect=Policy.Effect.ALLOW
     )
     mine = Q(owner_id=caller.id) | Q(pk__in=policies.values("vault_id"))
-    return (
-        Vault.objects.filter(mine, deleted_at__isnull=True)
-        .select_related("created_by")
-        .order_by("name", "id")
-    )
+    vaults = _living_vaults(caller).filter(mine)
+    for allowed in caller.restrictions:
+        vaults = vaults.filter(pk__in=allowed)
+    if shared is not None:
+        vaults = vaults.filter(is_shared=shared)
+    return vaults.order_by("is_shared", "name", "id")
 
 
-def get_vault(*, vault_id: UUID) -> Vault:
+def get_vault(*, caller: Caller, vault_id: UUID) -> Vault:
     """One vault. Raises NotFound."""
-    vault = (
-        Vault.objects.select_related("created_by")
-        .filter(pk=vault_id, deleted_at__isnull=True)
-        .first()
-    )
+    vault: Vault | None = _living_vaults(caller).filter(pk=vault_id).first()
     if vault is None:
         raise NotFound("There is no such vault.")
     return vault
+
+
+def _living_vaults(caller: Caller) -> QuerySet[Any]:
+    is_shared = ExpressionWrapper(~Q(owner_id=caller.id), output_field=BooleanField())
+    living = Vault.objects.filter(deleted_at__isnull=True)
+    return living.select_related("created_by", "owner").annotate(is_shared=is_shared)
 
 
 def name_key(name: str) -> str:

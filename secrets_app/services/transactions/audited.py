@@ -6,8 +6,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from secrets_app.errors import SecretsAppError, Unavailable
-from secrets_app.services.audit import FAILURE, Resource, record
+from secrets_app.errors import Forbidden, SecretsAppError, Unavailable
+from secrets_app.services.audit import DENIED, FAILURE, Resource, record
 from secrets_app.services.caller import Caller
 
 
@@ -37,7 +37,7 @@ def audited(
         with transaction.atomic():
             record(
                 action,
-                FAILURE,
+                DENIED if isinstance(error, Forbidden) else FAILURE,
                 actor=caller.actor,
                 resource=Resource("secret", None, vault_id),
                 details={"reason": reason} | ({} if path is None else {"path": path}),

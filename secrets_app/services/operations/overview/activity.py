@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from secrets_app.models import AuditEvent, Secret
 from secrets_app.models.ids import first_uuid7
+from secrets_app.services.audit.failures import BURST
 
 READS = ("secret.read",)
 WRITES = (
@@ -21,7 +22,7 @@ WRITES = (
     "secret.disable",
     "secret.purge",
 )
-FAILED_SIGN_INS = ("auth.failure",)
+FAILED_SIGN_INS = ("auth.failure", BURST)
 
 # `most_read` counts only as many of the newest reads.
 LOOKED_AT = 100_000
@@ -87,6 +88,7 @@ def _count(starts: list[int], seconds: int) -> list[Span]:
     tried = _count_by_action(AuditEvent.objects.filter(action__in=READS + WRITES), bounds)
     refused = _count_by_action(refused_events(), bounds)
     denied = _count_by_action(refused_events().filter(outcome="denied"), bounds)
+    bursts = _count_in_bursts(bounds)
     return [
         Span(
             start=start,
@@ -94,7 +96,7 @@ def _count(starts: list[int], seconds: int) -> list[Span]:
             reads=sum(tried[n][action] - refused[n][action] for action in READS),
             writes=sum(tried[n][action] - refused[n][action] for action in WRITES),
             denials=denied[n].total(),
-            failed_sign_ins=sum(refused[n][action] for action in FAILED_SIGN_INS),
+            failed_sign_ins=refused[n]["auth.failure"] + bursts[n],
         )
         for n, (start, end) in enumerate(bounds)
     ]
@@ -119,6 +121,17 @@ def most_read(*, since: datetime, most: int) -> list[tuple[Secret, int]]:
     )
     secrets = Secret.objects.select_related("vault").in_bulk(list(counts))
     return [(secrets[pk], n) for pk, n in counts.items() if pk in secrets]
+
+
+def _count_in_bursts(bounds: list[tuple[datetime, datetime]]) -> list[int]:
+    """How many failures are told of by sums, for each pair of bounds."""
+    within = between(refused_events().filter(action=BURST), bounds[0][0], bounds[-1][1])
+    counts = [0] * len(bounds)
+    for created_at, details in within.order_by().values_list("created_at", "details"):
+        for n, (start, end) in enumerate(bounds):
+            if start <= created_at < end:
+                counts[n] += details["more"]
+    return counts
 
 
 def _count_by_action(

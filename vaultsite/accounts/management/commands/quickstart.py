@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from secrets_app.management.keys import key_errors
-from vaultsite import home
+from vaultsite import home, serving
 from vaultsite.demo import Demo, as_json, ensure_demo
 
 _CURL = """\
@@ -75,12 +75,4 @@ def _seal() -> None:
 
 def _serve(port: int) -> None:
     """Become the server, so that Ctrl-C and signals reach it."""
-    os.execv(  # noqa: S606
-        sys.executable,
-        [
-            *(sys.executable, "-m", "granian", "vaultsite.wsgi:application"),
-            *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
-            *("--workers", "1", "--blocking-threads", "32", "--no-ws", "--log-level", "warning"),
-            *("--workers-kill-timeout", "30"),  # Ctrl-C ends it, whatever a request hangs on
-        ],
-    )
+    os.execv(sys.executable, serving.command(port=port))  # noqa: S606
