@@ -1,4 +1,4 @@
-"""Add headers that Django does not set itself."""
+"""Protect pages: a content security policy, and an answer for addresses that fail too often."""
 
 from collections.abc import Callable
 

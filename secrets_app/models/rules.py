@@ -131,7 +131,7 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def groups_of(user_id: Any) -> QuerySet[Group]:
-    """The groups of a person, none where the project's people have none."""
+    """Return a person's groups; none if the host project's user model has no groups."""
     return Group.objects.filter(user=user_id) if users_have_groups() else Group.objects.none()
 
 
