@@ -1,4 +1,4 @@
-"""`manage.py check`: what cannot work is said before the first request, with what to do about it."""
+"""Check for `manage.py check` what cannot work, before the first request, with advice what to do."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ TAG = "secrets_app"
 
 @register(TAG)
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """E001: a setting has the wrong type or is out of range. E002: a name that means nothing."""
+    """E001: a setting has the wrong type or is out of range. E002: a name is no setting."""
     problems: list[CheckMessage] = []
     for name in dir(AppSettings):
         if name.isupper() and isinstance(getattr(AppSettings, name), setting):
@@ -118,7 +118,7 @@ def check_forwarding(**_: Any) -> list[CheckMessage]:
 def check_stored_keys(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     """E008: the root keys do not open the stored vault keys. Run with `check --database default`.
 
-    Silent when the database or key provider cannot be reached, or before the first migration.
+    Says nothing when the database or key provider cannot be reached, or before the first migration.
     """
     from secrets_app.models import VaultKey
 
@@ -144,7 +144,7 @@ def _unopenable(ring: Keyring) -> list[CheckMessage]:
         except UnknownRootKey as error:
             detail = error.detail
         except ProviderError:
-            continue  # it cannot be asked now; that is for the health check
+            continue  # it does not answer now; the health check reports that
         else:
             continue
         problems.append(
@@ -159,12 +159,12 @@ def _unopenable(ring: Keyring) -> list[CheckMessage]:
 
 
 def _samples() -> Iterator[Any]:
-    """One stored key of each root key tells."""
+    """Yield one stored key of each root key, which is enough to test it."""
     from secrets_app.models import AuditKey, VaultKey
 
     living = VaultKey.objects.exclude(state=VaultKey.State.DESTROYED)
-    told = set()
+    sampled = set()
     for root_key_id in living.values_list("root_key_id", flat=True).distinct():
         yield living.filter(root_key_id=root_key_id).order_by("created_at", "id")[0]
-        told.add(root_key_id)
-    yield from AuditKey.objects.exclude(root_key_id__in=told).order_by("number")
+        sampled.add(root_key_id)
+    yield from AuditKey.objects.exclude(root_key_id__in=sampled).order_by("number")

@@ -1,7 +1,7 @@
-"""Every setting of the app, as one typed property with its default and unit.
+"""Read the app's settings: one typed property for each, with its default and unit.
 
-A project sets them in one dictionary, `SECRETS_APP`, in its Django settings. Nothing here is ever
-derived from Django's SECRET_KEY.
+A project sets them in one dictionary, `SECRETS_APP`, in its Django settings. Nothing here is derived
+from Django's SECRET_KEY.
 """
 
 from collections.abc import Callable
@@ -30,27 +30,27 @@ _T = TypeVar("_T")
 
 
 class setting(Generic[_T]):  # noqa: N801  (a kind of property)
-    """A property that is worked out once for each `SECRETS_APP` dictionary."""
+    """A property that is computed once for each `SECRETS_APP` dictionary."""
 
-    def __init__(self, work_out: Callable[[Any], _T]) -> None:
-        self._work_out = work_out
-        self._name = work_out.__name__
-        self.__doc__ = work_out.__doc__
+    def __init__(self, compute: Callable[[Any], _T]) -> None:
+        self._compute = compute
+        self._name = compute.__name__
+        self.__doc__ = compute.__doc__
 
     def __get__(self, instance: "AppSettings | None", owner: type) -> _T:
         if instance is None:
             return self  # type: ignore[return-value]
         known = instance.known()
         if self._name not in known:
-            known[self._name] = self._work_out(instance)
+            known[self._name] = self._compute(instance)
         value: _T = known[self._name]
         return value
 
 
 class AppSettings:
-    """Tests override `settings.SECRETS_APP` with another dictionary; its content must not be changed.
+    """The settings. Each property raises ConfigurationError for a wrong type or a value out of range.
 
-    Each property raises ConfigurationError for a value of the wrong type or out of range.
+    To change them, tests replace `settings.SECRETS_APP`; they must not change its content.
     """
 
     NAMES = frozenset(
@@ -228,7 +228,7 @@ class AppSettings:
     _kept: tuple[Any, dict[str, Any]] = (None, {})
 
     def known(self) -> dict[str, Any]:
-        """What was worked out already of the dictionary that is set now."""
+        """Return what was computed already from the current dictionary."""
         now = getattr(settings, "SECRETS_APP", None)
         seen, known = self._kept
         if now is not seen or now is None:
@@ -237,7 +237,7 @@ class AppSettings:
         return known
 
     def unknown_names(self) -> list[str]:
-        """Keys of `SECRETS_APP` that mean nothing here, probably mistyped."""
+        """Return the keys of `SECRETS_APP` that are no settings, probably mistyped."""
         return sorted(self._all().keys() - self.NAMES)
 
     def _all(self) -> dict[str, Any]:

@@ -1,31 +1,31 @@
-"""The exception tree. What each one becomes over HTTP is decided in one place: `api/problems.py`.
+"""Define every exception of the app. `api/problems.py` alone decides what each becomes over HTTP.
 
 SecretsAppError
 ├── ConfigurationError          the deployment is set up wrongly; the message says what to do
-├── Unauthenticated             no, malformed, expired or revoked credential
-├── Forbidden                   known caller, but neither owner nor allowed by a policy
+├── Unauthenticated             the credential is missing, malformed, expired or revoked
+├── Forbidden                   the caller is neither the owner nor allowed by a policy
 ├── TooManyRequests             carries `retry_after_s`, seconds
 │   └── LockedOut               too many wrong passwords for this account from this address
-├── NotFound                    vault, secret or version that is not there
+├── NotFound                    the vault, secret or version does not exist
 ├── Conflict                    the state of the resource forbids it (a name taken twice)
 │   └── StillRunning            the first request with this Idempotency-Key has not ended
 ├── PreconditionFailed          If-Match or If-None-Match does not hold
-├── KeyReused                   an Idempotency-Key that belongs to another request
-├── Unavailable                 it was there, but cannot be read any more (expired, used up, …)
+├── KeyReused                   the Idempotency-Key belongs to another request
+├── Unavailable                 it exists, but cannot be read any more (expired, used up, …)
 ├── InvalidInput                carries `errors`: field → messages
 │   ├── InvalidPath
 │   ├── InvalidPattern
 │   └── InvalidConditions
-├── TooLarge                    a body or value beyond its bound
+├── TooLarge                    a body or value is over its limit
 ├── InconsistentVault           a vault's marks contradict its keys: the database was edited
-├── SourceError                 what secrets are imported from cannot be read
+├── SourceError                 the source of an import cannot be read
 ├── BackupError                 no backup could be written
 └── CryptoError                 sealing or opening failed
     ├── EnvelopeError           the stored bytes are not an envelope
     ├── OpenError               authentication failed: wrong key, wrong context or altered bytes
-    └── ProviderError           the key provider said no
-        ├── UnknownRootKey      no configured root key is the one that wrapped this
-        └── ProviderUnavailable it cannot be reached now; trying again later may help
+    └── ProviderError           the key provider refused
+        ├── UnknownRootKey      the root key that wrapped this is not configured
+        └── ProviderUnavailable it cannot be reached now; a later attempt may succeed
 
 No message ever repeats a submitted value, a path, a token or a key.
 """
@@ -35,7 +35,7 @@ from uuid import UUID
 
 
 class SecretsAppError(Exception):
-    """Root of everything this app raises on purpose. `detail` is fit to be shown to the caller."""
+    """Root of everything that this app raises on purpose. `detail` may be shown to the caller."""
 
     detail = "The request could not be carried out."
 
@@ -50,7 +50,7 @@ class ConfigurationError(SecretsAppError):
 
 
 class Unauthenticated(SecretsAppError):
-    """`reason` is a code for the audit log; callers are told the same thing in every case."""
+    """`reason` is a code for the audit log. Callers are always told the same."""
 
     detail = "A valid Bearer token or API key is required."
 
@@ -144,7 +144,7 @@ class InvalidConditions(InvalidInput):
 
 
 class TooLarge(SecretsAppError):
-    """The message names the bound, in bytes, and what to do about it; never the content."""
+    """The message names the limit in bytes and what to do about it, never the content."""
 
     def __init__(self, what: str, limit_bytes: int, advice: str = "") -> None:
         super().__init__(f"{what} is larger than {limit_bytes} bytes. {advice}".rstrip())

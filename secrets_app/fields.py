@@ -1,10 +1,10 @@
-"""EncryptedField: a model attribute that is sealed on its way into the database and stays sealed.
+"""EncryptedField: a model attribute that is sealed when it is saved, and stays sealed when it is loaded.
 
-It works like Django's FileField: the attribute is a handle. To write, assign a `Plaintext`; it is
-sealed in `pre_save`, where the row it belongs to is known. After loading, the attribute is a
-`Sealed`, which holds ciphertext only. Opening one is the business of `services.secrets.reveal` alone.
+It works like Django's FileField: the attribute is a handle. To write, assign a `Plaintext`; `pre_save`
+seals it, since the row is known by then. After loading, the attribute is a `Sealed`, which holds
+ciphertext only. Only `services.secrets.reveal` opens it.
 
-The model must have `encryption_context()`, returning a `crypto.context.EncryptionContext`.
+The model must have `encryption_context()`, which returns a `crypto.context.EncryptionContext`.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _REFUSED = (
 
 
 class Sealed:
-    """Envelope bytes as they lie in the database. Shows nothing of itself."""
+    """The envelope's bytes as they are in the database. Its repr shows nothing."""
 
     __slots__ = ("envelope",)
 
@@ -40,21 +40,21 @@ class Sealed:
 
 
 class _SealedColumn(Col):
-    """Resolved again only where a query is ordered by it."""
+    """Refuses ORDER BY: Django resolves a column a second time only for that."""
 
     def resolve_expression(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise FieldError(_REFUSED.format(what="it cannot be ordered by"))
 
 
 class _SealedIsNull(IsNull):
-    """The one lookup there is. Compares the column as it stands."""
+    """The only lookup. It compares the column as it is."""
 
     def process_lhs(self, compiler: Any, connection: Any, lhs: Any = None) -> Any:
         return compiler.compile(self.lhs if lhs is None else lhs)
 
 
 class EncryptedField(models.Field):  # type: ignore[type-arg]
-    """A sealed value in one binary column. Never indexed, looked up, ordered by or serialised."""
+    """A sealed value in a binary column. It is never indexed, looked up, ordered by or serialised."""
 
     description = "A value under envelope encryption"
     empty_strings_allowed = False
@@ -99,13 +99,15 @@ class EncryptedField(models.Field):  # type: ignore[type-arg]
         raise FieldError(_REFUSED.format(what=f"it is not made from a {type(value).__name__}"))
 
     def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
-        """Lets no expression write the column, but the one that `bulk_update` makes of handles."""
+        """Refuse to write the column by any expression except the one that `bulk_update` makes of
+        handles.
+        """
         if hasattr(value, "resolve_expression") and not self._is_bulk_update(value):
             raise FieldError(_REFUSED.format(what="it cannot be written by an expression"))
         return "%s"
 
     def get_placeholder_sql(self, value: Any, compiler: Any, connection: Any) -> Any:
-        """What Django 6.1 and later ask instead of `get_placeholder`."""
+        """Do the same for Django 6.1 and later, which calls this instead of `get_placeholder`."""
         placeholder = self.get_placeholder(value, compiler, connection)
         if hasattr(value, "as_sql"):
             sql, parameters = compiler.compile(value)

@@ -1,6 +1,6 @@
-"""Composition root of encryption: settings → providers → keyring.
+"""Build the keyring from the settings: the composition root of encryption.
 
-A provider is imported when it is named in ROOT_KEY_URLS, so that its library can be an extra.
+A provider's module is imported only when ROOT_KEY_URLS names its scheme, so its library can be an extra.
 """
 
 from importlib import import_module
@@ -17,7 +17,7 @@ from secrets_app.crypto.timeout import TimeoutProvider
 from secrets_app.errors import ConfigurationError
 from secrets_app.reload import ReloadOnChange
 
-# URL scheme → module of `providers`, and the extra that brings its library (None: nothing to bring).
+# URL scheme → module of `providers`, and the extra that its library is in (None: it needs none).
 _BUILT_IN = {
     "file": ("local", None),
     "env": ("local", None),
@@ -32,7 +32,7 @@ _kept: ReloadOnChange[Keyring] = ReloadOnChange("The set of root keys")
 
 
 def keyring() -> Keyring:
-    """The process's keyring, made anew when a key file changes.
+    """Return the process's keyring. It is built again when a key file changes.
 
     Raises ConfigurationError when a root key is missing or malformed.
     """
@@ -51,7 +51,7 @@ def _build(urls: tuple[str, ...], kek_cache_ttl: int) -> Keyring:
 
 
 def build_provider(url: str) -> KeyProvider:
-    """The provider that a URL names, not contacted yet. Raises ConfigurationError."""
+    """Return the provider that a URL names, without contacting it. Raises ConfigurationError."""
     scheme = url.partition(":")[0]
     timeout_s = app_settings.KEY_PROVIDER_TIMEOUT
     extra = app_settings.EXTRA_KEY_PROVIDERS.get(scheme)
@@ -64,7 +64,7 @@ def build_provider(url: str) -> KeyProvider:
 
 
 def create_root_key(url: str) -> str:
-    """Make the key that a URL names, in a file or inside a PKCS #11 token; returns its id.
+    """Create the key that a URL names, in a file or inside a PKCS #11 token. Returns its id.
 
     Raises ConfigurationError, ProviderError.
     """
@@ -78,7 +78,7 @@ def create_root_key(url: str) -> str:
 
 def _module(scheme: str) -> Any:
     if scheme not in _BUILT_IN:
-        # It may be a key that was put in the place of its URL, so it is not shown.
+        # Somebody may have set a key instead of its URL, so the entry is not shown.
         raise ConfigurationError(
             f"ROOT_KEY_URLS has an entry of an unknown kind. Known are {', '.join(_BUILT_IN)}."
         )

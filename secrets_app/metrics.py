@@ -1,7 +1,7 @@
-"""What is counted, for whatever the project around the app shows to Prometheus.
+"""Count and time events for Prometheus, as far as the project around the app exports them.
 
-Labels come from code alone (names of routes, actions, classes of errors), so that there are few of
-them and none is a path, a name or an address. Children are looked up once: `labels` is slow.
+Labels come from code alone (names of routes, actions, classes of errors). So they are few, and none is a
+path, a name or an address. Children are looked up once, since `labels` is slow.
 """
 
 from functools import cache

@@ -1,4 +1,6 @@
-"""What is made of files, made anew when they change: keys can be exchanged without a restart."""
+"""Load an object from files, and load it again when they change: keys can be exchanged without a
+restart.
+"""
 
 import logging
 import os
@@ -14,11 +16,10 @@ _T = TypeVar("_T")
 
 
 class ReloadOnChange(Generic[_T]):
-    """Keeps one made object for as long as its arguments and files stay the same.
+    """Keep one object as long as the arguments and files that it was made from stay the same.
 
-    When the files change into something that cannot be used, the object made before stays in use
-    and the reason is logged: a slip of the editor must not stop a running service. A process that
-    starts on such files is refused.
+    If the files change into something unusable, the earlier object stays in use and the reason is
+    logged: a typo must not stop a running service. A process that starts with such files is refused.
     """
 
     def __init__(self, what: str) -> None:
@@ -28,9 +29,9 @@ class ReloadOnChange(Generic[_T]):
         self._lock = threading.Lock()
 
     def get(self, make: Callable[[], _T], *, arguments: Hashable, files: Sequence[str]) -> _T:
-        """`make()`, or what it returned for the same arguments and unchanged files.
+        """Return `make()`, or its earlier result for the same arguments and unchanged files.
 
-        Raises ConfigurationError from `make` when there is nothing to fall back on.
+        Raises ConfigurationError from `make` when there is no earlier result.
         """
         seen = (arguments, tuple(_stamp(file) for file in files))
         made = self._made
@@ -49,13 +50,13 @@ class ReloadOnChange(Generic[_T]):
             return self._made[1]
 
     def forget(self) -> None:
-        """Make it anew at the next use."""
+        """Load the object again at its next use."""
         with self._lock:
             self._made = self._seen = None
 
 
 def _stamp(file: str) -> Hashable:
-    """What changes when a file is written or replaced; None when it is not there."""
+    """Return what changes when a file is written or replaced; None when it does not exist."""
     try:
         status = os.stat(file)  # noqa: PTH116  (asked on every request)
     except OSError:

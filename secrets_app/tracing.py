@@ -1,4 +1,4 @@
-"""Spans of a request, when the project around the app switches tracing on; nothing otherwise.
+"""Trace a request's spans if the project around the app switches tracing on; otherwise do nothing.
 
 Names and attributes come from code alone: no path, no statement, no message of an exception.
 """
@@ -12,17 +12,18 @@ _tracer: Any = None
 
 
 def trace_with(tracer: Any) -> None:
-    """Take an `opentelemetry.trace.Tracer` from now on; None: no spans."""
+    """Use an `opentelemetry.trace.Tracer` from now on; None ends tracing."""
     global _tracer
     _tracer = tracer
 
 
 def is_tracing() -> bool:
+    """Tell whether tracing is on."""
     return _tracer is not None
 
 
 def span(name: str, **attributes: str) -> AbstractContextManager[Any]:
-    """A span around a block, or nothing at hardly any cost."""
+    """Open a span around a block; without tracing this costs almost nothing."""
     return _NOTHING if _tracer is None else _span(_tracer, name, attributes)
 
 
@@ -30,7 +31,7 @@ def span(name: str, **attributes: str) -> AbstractContextManager[Any]:
 def _span(tracer: Any, name: str, attributes: dict[str, str]) -> Iterator[Any]:
     from opentelemetry.trace import StatusCode
 
-    # Left to itself it would record messages of exceptions, which may hold anything.
+    # By default a span records messages of exceptions, which may contain anything.
     with tracer.start_as_current_span(
         name, attributes=attributes, record_exception=False, set_status_on_exception=False
     ) as current:
@@ -43,7 +44,7 @@ def _span(tracer: Any, name: str, attributes: dict[str, str]) -> Iterator[Any]:
 
 
 def trace_query(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-    """For Django's `execute_wrapper`: a span around each statement, with its first word."""
+    """Open a span around each statement, named by its first word. For Django's `execute_wrapper`."""
     first_word = sql.split(maxsplit=1)[0].lstrip("(").upper() if isinstance(sql, str) else ""
     operation = first_word if first_word.isalpha() else "OTHER"
     vendor = context["connection"].vendor

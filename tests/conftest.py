@@ -121,11 +121,11 @@ def nobody(db: Any) -> Api:
 @pytest.fixture(autouse=True)
 def _fresh_audit_key() -> None:
     """Each test has a database of its own, and so an audit key of its own."""
-    from secrets_app.services.audit.write_state import writing
+    from secrets_app.services.audit.write_state import write_state
     from secrets_app.services.sealing.audit_keys import forget_audit_key
 
     forget_audit_key()
-    writing.succeeded()
+    write_state.succeeded()
 
 
 @pytest.fixture(autouse=True)

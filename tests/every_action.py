@@ -223,10 +223,10 @@ def _operator() -> Any:
 
 
 def _second_factor(world: World) -> None:
-    from secrets_app.services.identity.second_factor import draw_salt
+    from secrets_app.services.identity.second_factor import generate_salt
     from vaultsite.accounts.models import SecondFactor
 
-    number, salt = draw_salt()
+    number, salt = generate_salt()
     SecondFactor.objects.create(user=world.alice.user, key_number=number, salt=salt)
 
 

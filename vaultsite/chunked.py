@@ -1,5 +1,7 @@
-"""Bodies sent in chunks (RFC 9112, 7.1). Django reads only as far as Content-Length says, so a
-chunked body would look empty to it."""
+"""Let Django read bodies sent in chunks (RFC 9112, 7.1).
+
+Django reads only as far as Content-Length says, so a chunked body would look empty.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,10 +10,10 @@ WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 class WithChunkedBodies:
-    """WSGI middleware that lets a chunked body be read up to its end, `limit` bytes at most.
+    """WSGI middleware that lets a chunked body be read up to its end, at most `limit` bytes.
 
-    Nothing is read here: the length it claims is a bound that Django takes for the real one, and a
-    reader stops at the end of the stream. The API's parser refuses what reaches its own bound.
+    It reads nothing itself. It sets a Content-Length of `limit`, and a reader stops at the end of the
+    stream. The API's parser refuses bodies over its own limit.
     """
 
     def __init__(self, application: WSGIApplication, *, limit: int) -> None:

@@ -1,5 +1,7 @@
-"""The charset of a request's Content-Type, which Django acts upon before any handler of ours runs: an
-unknown one ends in a bare server error. JSON is UTF-8 whatever it says, and forms are too."""
+"""Remove the charset from a request's Content-Type, since an unknown one makes Django answer a bare 500.
+
+Django acts on it before any of our handlers runs. JSON is UTF-8 in any case, and so are forms here.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,7 +10,7 @@ WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 class WithoutCharset:
-    """WSGI middleware that takes the charset parameter away."""
+    """WSGI middleware that removes the charset parameter."""
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application

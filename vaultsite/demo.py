@@ -1,4 +1,4 @@
-"""The demo account of `manage.py quickstart`: made once, found again ever after."""
+"""Provide the demo account of `manage.py quickstart`: the first run makes it, later ones find it."""
 
 import json
 import secrets
@@ -24,7 +24,7 @@ _TOKEN_TTL_S = 900
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """`password` is None once it was changed: then only its owner knows it."""
+    """The account. `password` is None once it was changed: then only its owner knows it."""
 
     email: str
     password: str | None
@@ -34,7 +34,7 @@ class Demo:
 
 
 def ensure_demo(file: Path) -> Demo:
-    """Make what is missing of the account; its credentials are kept in `file` (mode 0600)."""
+    """Make what is missing of the account. Its credentials are kept in `file` (mode 0600)."""
     kept = json.loads(file.read_text()) if file.exists() else {}
     user, password = _user(kept.get("password"))
     principal = principal_for_user(user)
@@ -47,7 +47,7 @@ def ensure_demo(file: Path) -> Demo:
 
 
 def as_json(demo: Demo, base_url: str) -> str:
-    """One line for scripts."""
+    """Return the account as one line of JSON, for scripts."""
     return json.dumps({"base_url": base_url} | asdict(demo))
 
 

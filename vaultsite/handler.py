@@ -1,5 +1,7 @@
-"""The way of a request into Django. Those of the API pass by what is for people with a browser: they bring
-no cookies, and each of these would take its time and do nothing."""
+"""Pass API requests by the middleware that serves browsers.
+
+They bring no cookies, so each of these would cost time and do nothing.
+"""
 
 from typing import Any
 
@@ -11,7 +13,9 @@ from django.utils.module_loading import import_string
 
 
 class Handler(WSGIHandler):
-    """`MIDDLEWARE` for all, but for the API that which `API_MIDDLEWARE` names, in the same order."""
+    """Runs `MIDDLEWARE`; for the API only its entries that are also in `API_MIDDLEWARE`, in the same
+    order.
+    """
 
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async)

@@ -1,4 +1,4 @@
-"""The folder of an embedded installation (`VAULTSITE_HOME`, by default `var/`): made once, kept.
+"""Create the folder of an embedded installation (`VAULTSITE_HOME`, by default `var/`), and keep it.
 
     vaultsite.env   settings for plain HTTP on this machine, with Django's secret key
     root.key        the root key: without it no stored secret opens
@@ -7,8 +7,8 @@
     demo.json       the demo account
     metrics/        what the processes of a running server count, in a folder for each server
 
-The folder is 0700 and every file 0600. A production installation has no such folder: it sets the
-environment instead (docs/operations.md).
+The folder is 0700 and every file 0600. A production installation has no such folder: it uses environment
+variables instead (docs/operations.md).
 """
 
 import fcntl
@@ -34,21 +34,21 @@ LOG_FORMAT=line
 
 
 def path() -> Path:
-    """The absolute path of the folder."""
+    """Return the absolute path of the folder."""
     return Path(os.environ.get("VAULTSITE_HOME") or BASE_DIR / "var").absolute()
 
 
 def create() -> None:
-    """Make the folder and what is missing in it. Existing files are left as they are.
+    """Create the folder and what is missing in it. Existing files are left alone.
 
-    A lost root key is not replaced where data may be: a new key could not open what is stored.
-    Exits with a message when the folder is somebody else's.
+    A lost root key is not replaced if there may be data, which a new key could not open. Exits with a
+    message when the folder has other files in it.
     """
     home = path()
     os.umask(0o077)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    held = {entry.name for entry in home.iterdir() if not entry.name.startswith(".")}
-    if held and not held & {"vaultsite.env", "root.key", "jwt.pem", "db.sqlite3"}:
+    names = {entry.name for entry in home.iterdir() if not entry.name.startswith(".")}
+    if names and not names & {"vaultsite.env", "root.key", "jwt.pem", "db.sqlite3"}:
         raise SystemExit(f"{home} holds other files. Set VAULTSITE_HOME to a folder of its own.")
     home.chmod(0o700)
     with locked():
@@ -87,14 +87,14 @@ def _is_running(pid: str) -> bool:
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Keep other quickstarts in the same folder waiting."""
+    """Make other quickstarts in the same folder wait."""
     with (path() / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def write_private(file: Path, content: bytes, *, replace: bool = False) -> None:
-    """Write a file only its owner reads, whole or not at all. Keeps an existing one by default."""
+    """Write a file that only its owner can read, atomically. Keeps an existing one by default."""
     if file.exists() and not replace:
         return
     draft = file.with_name(f".{file.name}.{os.getpid()}")

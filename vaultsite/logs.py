@@ -1,5 +1,7 @@
-"""How log lines are written: JSON for machines or a line for people (LOG_FORMAT), and never with a path,
-a statement or the message of an exception, which may hold anything."""
+"""Format log lines: JSON for machines or a line for people (LOG_FORMAT).
+
+No line contains a path, a statement or an exception's message, which may contain anything.
+"""
 
 import logging
 import time
@@ -20,7 +22,7 @@ def _class_and_frames(exc_info: _ExcInfo) -> str:
 
 
 class JsonLines(JsonFormatter):
-    """One JSON object a line: time, level, logger, message, and what the line brings along."""
+    """One JSON object a line: time, level, logger, message, and the record's extra fields."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -46,7 +48,7 @@ class PlainLines(logging.Formatter):
 
 
 class WithoutPath(logging.Filter):
-    """Django logs a request along with its path. Its route and its id say enough."""
+    """Removes the path from Django's log lines of requests. Ours have the route and the id."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         request = record.__dict__.pop("request", None)

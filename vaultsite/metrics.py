@@ -1,5 +1,8 @@
-"""`/metrics` for Prometheus: for who sends METRICS_TOKEN as a Bearer or comes from METRICS_NETWORKS, and
-not there for anybody else."""
+"""Serve `/metrics` to Prometheus.
+
+It answers whoever sends METRICS_TOKEN as a Bearer or comes from METRICS_NETWORKS. For anybody else it
+does not exist.
+"""
 
 import hmac
 import os
@@ -23,12 +26,12 @@ from secrets_app.services.operations import count_secrets_by_state
 
 _COUNTING_MS = 5_000
 _COUNTED_EVERY_S = 15.0
-# Counting looks at every secret: it may take a twentieth of the time, of one database connection.
+# Counting looks at every secret, so it may use at most a twentieth of one connection's time.
 _PAUSE = 20
 
 
 class AuditLag(Collector):
-    """Read from the database when it is asked for; absent while there is none."""
+    """Seal lag, read from the database at each scrape; absent while the database does not answer."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         try:
@@ -41,7 +44,10 @@ class AuditLag(Collector):
 
 
 class SecretStates(Collector):
-    """Counted at most every 15 seconds, less often where it takes long; absent where it takes too long."""
+    """Secrets by state, counted at most every 15 seconds, and less often if it takes long.
+
+    Absent if it takes too long.
+    """
 
     def __init__(self) -> None:
         self._counting = threading.Lock()
@@ -102,7 +108,7 @@ def _is_near(request: HttpRequest) -> bool:
 
 
 def _processes() -> CollectorRegistry:
-    """What this process counted, or all that share PROMETHEUS_MULTIPROC_DIR."""
+    """Return the counters of this process, or of all that share PROMETHEUS_MULTIPROC_DIR."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
     registry = CollectorRegistry()

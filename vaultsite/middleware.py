@@ -1,4 +1,4 @@
-"""What Django does not bring by itself."""
+"""Protect pages: a content security policy, and an answer for addresses that fail too often."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,9 @@ from secrets_app.errors import TooManyRequests
 
 
 class ContentSecurityPolicy:
-    """What a page may load, run and send to (`CONTENT_SECURITY_POLICY`). Django has its own from 6.0 on.
+    """Sets what a page may load, run and send to (`CONTENT_SECURITY_POLICY`). Django 6.0 has its own.
 
-    An answer that brings a stricter one, as those of the API do, keeps it.
+    An answer with a stricter policy, such as the API's, keeps it.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -1,7 +1,8 @@
-"""`/livez` and `/readyz`, for what starts, stops and feeds this process. `/v1/health` is for people.
+"""Serve `/livez` and `/readyz`, for whatever starts, stops and feeds this process. `/v1/health` is for
+people.
 
-Neither asks a key provider: while one is away, keys in memory go on working, and taking every process
-out of service would help nobody.
+Neither asks a key provider. While one does not answer, keys in memory still work, so taking every
+process out of service would only do harm.
 """
 
 from django.db import DatabaseError, connection
@@ -14,13 +15,13 @@ _migrated = False
 
 @require_safe
 def livez(_: HttpRequest) -> HttpResponse:
-    """200 as long as requests are answered at all. A process that fails this is to be restarted."""
+    """Answer 200. A process that cannot is to be restarted."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @require_safe
 def readyz(_: HttpRequest) -> HttpResponse:
-    """200 when the database answers and has all migrations that this code needs; 503 otherwise."""
+    """Answer 200 if the database answers and has all migrations that this code needs, otherwise 503."""
     try:
         problem = _problem()
     except DatabaseError:

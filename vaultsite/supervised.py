@@ -1,4 +1,4 @@
-"""A worker ends with the process that started it, however that ended."""
+"""End a worker when the process that started it has ended, in whatever way."""
 
 import multiprocessing
 import os
@@ -10,9 +10,9 @@ _GRACE_S = 30  # as the supervisor's own `--workers-kill-timeout`
 
 
 def end_with_supervisor() -> None:
-    """Where this is a worker of granian: stop as for SIGTERM when its supervisor is gone.
+    """In a worker of granian, act as for SIGTERM when its supervisor is gone.
 
-    Killed outright, it could not tell its workers, and they would go on answering with nobody to
+    A supervisor that was killed cannot tell its workers. They would go on answering, with nobody to
     restart, count or stop them.
     """
     supervisor = multiprocessing.parent_process()

@@ -1,7 +1,7 @@
-"""OpenTelemetry, switched on by TRACING. The SDK is an extra (`requirements/otel.txt`).
+"""Switch OpenTelemetry on by TRACING. The SDK is an extra (`requirements/otel.txt`).
 
-Where spans go is said in the environment, by the SDK's own variables: OTEL_EXPORTER_OTLP_ENDPOINT,
-OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER.
+The SDK's own variables say where spans go: OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME,
+OTEL_TRACES_SAMPLER.
 """
 
 from django.core.exceptions import ImproperlyConfigured
@@ -10,7 +10,7 @@ from secrets_app.tracing import trace_with
 
 
 def start_tracing() -> None:
-    """Send spans by OTLP over HTTP, in batches, from a thread of its own."""
+    """Send spans by OTLP over HTTP, in batches, from a thread of their own."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource

@@ -33,7 +33,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
-# For what goes wrong before a view is reached. Outside the API these give the pages of `vaultsite.pages`.
+# For failures before a view is reached. Outside the API these give the pages of `vaultsite.pages`.
 handler400 = "secrets_app.api.problems.bad_request"
 handler403 = "secrets_app.api.problems.permission_denied"
 handler404 = "secrets_app.api.problems.page_not_found"

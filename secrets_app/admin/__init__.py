@@ -1,6 +1,6 @@
-"""Django admin: every model to look at, none to change by a form; a few actions that call services.
+"""Show every model in Django's admin. No form changes one; a few actions call services.
 
-Never a value, not even its ciphertext: each admin names the columns it shows.
+It never shows a value, not even its ciphertext: each admin lists the columns it shows.
 """
 
 from secrets_app.admin import audit, idempotency, policy, principal, secret, vault

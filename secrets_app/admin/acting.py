@@ -1,4 +1,4 @@
-"""Actions: look again at what was chosen, then call a service for each row, as the person signed in."""
+"""Carry out admin actions: confirm the choice, then call a service for each row as the person signed in."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -18,13 +18,13 @@ from secrets_app.services.access import client_address
 from secrets_app.services.caller import Actor
 from secrets_app.services.identity import principal_for_user
 
-# More at once would take longer than anybody waits.
+# Nobody would wait for more.
 _MOST_ROWS = 100
 
 
 def actor_of(request: HttpRequest) -> Actor:
-    """The principal of who is signed in."""
-    # The admin lets nobody in who is not.
+    """Return the person signed in, as the actor of events."""
+    # The admin admits only users who are signed in.
     principal = principal_for_user(cast(AbstractBaseUser, request.user))
     request_id = getattr(request, "request_id", None) or uuid4()
     return Actor(principal.id, principal.kind, client_address(request), request_id)
@@ -40,9 +40,11 @@ def confirm_and_act(
     most: int = _MOST_ROWS,
     form: forms.Form | None = None,
 ) -> HttpResponse | None:
-    """Ask the question with the rows below it; once that is confirmed, call `act` for each row, in its
-    own transaction, and tell what it answered or why it was refused. More than `most` rows are refused.
-    `form` asks for what `act` needs besides; the question is asked until it is valid."""
+    """Ask `question` above the rows. After the confirmation, call `act` for each row.
+
+    Each row has its own transaction. `act` returns the message to show; a refusal shows its reason. More
+    than `most` rows are refused. `form` asks for what `act` needs in addition, until it is valid.
+    """
     chosen = list(rows[: most + 1])
     if len(chosen) > most:
         admin.message_user(request, f"Choose at most {most} rows.", messages.ERROR)

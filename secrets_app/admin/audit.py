@@ -1,4 +1,6 @@
-"""The audit log, its seals and keys. A log has millions of rows: nothing here counts or sorts them all."""
+"""Show the audit log, its seals and keys. A log has millions of rows, so no page counts or sorts them
+all.
+"""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -15,10 +17,10 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from secrets_app.admin.calendar import RisingCalendar, midnight
-from secrets_app.admin.filters import ByRow, by_row
+from secrets_app.admin.filters import RowFilter, row_filter
 from secrets_app.admin.read_only import ReadOnlyAdmin
 from secrets_app.models import AuditEvent, AuditKey, AuditSeal, Principal, Secret, Vault
-from secrets_app.services.audit import find_events, name_of, named
+from secrets_app.services.audit import find_events, name_of, rows_by_id
 from secrets_app.services.operations.overview.activity import (
     FAILED_SIGN_INS,
     READS,
@@ -29,7 +31,9 @@ from secrets_app.services.operations.overview.activity import (
 _DAYS = {"today": (0, 1), "yesterday": (1, 1), "week": (6, 7), "month": (29, 30)}
 
 
-class What(SimpleListFilter):
+class ActivityFilter(SimpleListFilter):
+    """Kinds of events."""
+
     title = "what"
     parameter_name = "what"
 
@@ -63,8 +67,8 @@ class What(SimpleListFilter):
         return queryset
 
 
-class When(SimpleListFilter):
-    """Days, or any span as `start..end`, which is what charts link to."""
+class TimeFilter(SimpleListFilter):
+    """Days, or any span as `start..end`, to which charts link."""
 
     title = "when"
     parameter_name = "when"
@@ -104,21 +108,23 @@ def _span(value: str) -> tuple[datetime, datetime]:
     return timezone.localtime(start), timezone.localtime(end)
 
 
-class ByResource(ByRow):
-    """A secret, most often; else whatever the id is of."""
+class ResourceFilter(RowFilter):
+    """The secret, or whatever else the id belongs to."""
 
     title = "done to"
     parameter_name = column = "resource_id"
     rows = Secret
 
     def name_of(self, pk: UUID) -> str:
-        row = named([pk]).get(pk)
+        row = rows_by_id([pk]).get(pk)
         return str(pk) if row is None else name_of(row)
 
 
 class LogChangeList(ChangeList):
-    """Narrows the ids where the drill-down narrows the time, since the list is a walk down the ids; and
-    has the names of who and what on a page from one query for each kind."""
+    """A list that walks down the ids, so it turns the drill-down's times into a range of ids.
+
+    It looks up the names for a page with one query for each model.
+    """
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         events = super().get_queryset(*args, **kwargs)
@@ -130,7 +136,7 @@ class LogChangeList(ChangeList):
             start = datetime(year, month, day, tzinfo=UTC)
         except (ValueError, OverflowError):
             raise IncorrectLookupParameters from None
-        # A day more on both sides, for whatever the time zone is.
+        # One day more on both sides covers every time zone.
         length = timedelta(days={1: 366, 2: 31, 3: 1}[len(parts)])
         spare = timedelta(days=1)
         return between(events, start - spare, start + length + spare)
@@ -139,7 +145,7 @@ class LogChangeList(ChangeList):
         super().get_results(request)
         rows: list[Any] = list(self.result_list)
         ids = {pk for row in rows for pk in (row.actor_id, row.resource_id) if pk}
-        names = named(ids)
+        names = rows_by_id(ids)
         for row in rows:
             row.named_rows = names
         self.result_list = rows
@@ -155,11 +161,11 @@ _PARTS = ("year", "month", "day")
 class AuditEventAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "who", "action", "what", "outcome", "address")
     list_filter = (
-        When,
-        What,
-        by_row("actor_id", Principal, "done by"),
-        ByResource,
-        by_row("vault_id", Vault),
+        TimeFilter,
+        ActivityFilter,
+        row_filter("actor_id", Principal, "done by"),
+        ResourceFilter,
+        row_filter("vault_id", Vault),
     )
     search_fields = ("id",)
     search_help_text = (
@@ -213,12 +219,12 @@ class AuditEventAdmin(ReadOnlyAdmin):
     def what(self, row: AuditEvent) -> SafeString | str:
         link = self._link_to(row, row.resource_id)
         details: dict[str, Any] = row.details if isinstance(row.details, dict) else {}
-        # Of what is gone or was never found, the event itself says the path.
+        # Where the row is gone or was never found, the event itself has the path.
         return link or str(details.get("path") or row.resource_type)
 
     def _link_to(self, row: AuditEvent, pk: UUID | None) -> SafeString | None:
         rows = getattr(row, "named_rows", None)
-        found = None if pk is None else (named([pk]) if rows is None else rows).get(pk)
+        found = None if pk is None else (rows_by_id([pk]) if rows is None else rows).get(pk)
         return None if found is None else self.link(found, name_of(found))
 
 

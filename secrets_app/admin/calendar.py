@@ -1,4 +1,4 @@
-"""The date drill-down of long lists."""
+"""Offer the date drill-down of long lists."""
 
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -8,8 +8,10 @@ from django.utils import timezone
 
 
 class Calendar(QuerySet[Any]):
-    """Answers the date drill-down with the calendar between first and last row, without looking at
-    each row for its day."""
+    """Answers the drill-down with all dates between the first and the last row.
+
+    Otherwise Django reads each row for its date.
+    """
 
     def datetimes(  # type: ignore[override]
         self, field_name: str, kind: str, order: str = "ASC", tzinfo: Any = None
@@ -28,8 +30,10 @@ class Calendar(QuerySet[Any]):
 
 
 class RisingCalendar(Calendar):
-    """For rows whose ids rise with time: the first and the last are found by walking down the ids,
-    whatever the filter, where a walk down the times might pass every row before the first."""
+    """Does the same for rows whose ids rise with time, by the first and the last id.
+
+    With a filter, a walk down the times might pass every row before it finds the first.
+    """
 
     def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         if kwargs.keys() != {"first", "last"}:

@@ -1,4 +1,4 @@
-"""Filters of lists. Each is a condition on columns with an index, or on few rows."""
+"""Filter lists. Each filter is a condition on an indexed column, or on few rows."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -19,8 +19,8 @@ _SOON = {"week": 7, "month": 30, "quarter": 90}
 _VAULTS_OFFERED = 30
 
 
-class ByRow(SimpleListFilter):
-    """Rows that refer to one row of `rows`. A link brings it; it is offered only to be taken away."""
+class RowFilter(SimpleListFilter):
+    """Rows that refer to one row of `rows`. Links set it; the sidebar only offers to remove it."""
 
     rows: type[Model]
     column: str
@@ -38,10 +38,10 @@ class ByRow(SimpleListFilter):
         return queryset.filter(**{self.column: _uuid(value)}) if value else queryset
 
 
-def by_row(parameter: str, rows_of: type[Model], called: str = "") -> type[ByRow]:
-    """A filter on the column `parameter`, which holds ids of this model."""
+def row_filter(parameter: str, rows_of: type[Model], called: str = "") -> type[RowFilter]:
+    """Make a filter on the column `parameter`, which contains ids of a model."""
 
-    class Filter(ByRow):
+    class Filter(RowFilter):
         title = called or rows_of._meta.verbose_name or parameter
         parameter_name = parameter
         column = parameter
@@ -50,8 +50,8 @@ def by_row(parameter: str, rows_of: type[Model], called: str = "") -> type[ByRow
     return Filter
 
 
-class VaultFilter(ByRow):
-    """The first vaults by name are offered as well; the list of vaults leads to the others."""
+class VaultFilter(RowFilter):
+    """Offers the first vaults by name, too. The list of vaults leads to the others."""
 
     title = "vault"
     parameter_name = column = "vault_id"
@@ -63,7 +63,7 @@ class VaultFilter(ByRow):
         return (dict(super().lookups(request, model_admin)) | offered).items()
 
 
-ByPrincipal = by_row("principal_id", Principal)
+PrincipalFilter = row_filter("principal_id", Principal)
 
 
 class Expiry(SimpleListFilter):
@@ -95,7 +95,7 @@ class Expiry(SimpleListFilter):
 
 
 class SecretExpiry(Expiry):
-    """A secret expires with its current version."""
+    """Filters by the expiry of the current version."""
 
     def where(self, queryset: QuerySet[Any], condition: Q) -> QuerySet[Any]:
         current = current_version_of_secret()
@@ -103,7 +103,7 @@ class SecretExpiry(Expiry):
 
 
 class SecretType(SimpleListFilter):
-    """The type of the current version."""
+    """Filters by the type of the current version."""
 
     title = "type"
     parameter_name = "type"
@@ -120,7 +120,7 @@ class SecretType(SimpleListFilter):
 
 
 class SecretState(SimpleListFilter):
-    """Deleted ones are hidden unless they are asked for."""
+    """Hides deleted secrets unless they are asked for."""
 
     title = "state"
     parameter_name = "state"
@@ -140,7 +140,7 @@ class SecretState(SimpleListFilter):
 
 
 class LastRead(SimpleListFilter):
-    """By what the audit log holds: events that were pruned do not count."""
+    """Filters by the reads in the audit log; pruned events do not count."""
 
     title = "read"
     parameter_name = "read"
@@ -161,9 +161,11 @@ class LastRead(SimpleListFilter):
         return queryset
 
 
-class Marks(SimpleListFilter):
-    """Whether times of what was done to a row are set: `marks` maps a value to label and columns, of
-    which a `-` before means that it must not be set."""
+class TimestampFilter(SimpleListFilter):
+    """Filters by which timestamps are set, such as when a row was deleted.
+
+    `marks` maps a value to its label and columns. A `-` before a column means that it is not set.
+    """
 
     title = "state"
     parameter_name = "state"

@@ -1,9 +1,9 @@
-"""Answers kept for requests that carried an Idempotency-Key."""
+"""Show the answers that are kept for Idempotency-Keys."""
 
 from django.contrib import admin
 
 from secrets_app.admin.calendar import RisingCalendar
-from secrets_app.admin.filters import ByPrincipal
+from secrets_app.admin.filters import PrincipalFilter
 from secrets_app.admin.read_only import ReadOnlyAdmin, related
 from secrets_app.models import IdempotencyKey
 
@@ -11,7 +11,7 @@ from secrets_app.models import IdempotencyKey
 @admin.register(IdempotencyKey)
 class IdempotencyKeyAdmin(ReadOnlyAdmin):
     list_display = ("id", "principal_link", "status", "created_at")
-    list_filter = (ByPrincipal,)
+    list_filter = (PrincipalFilter,)
     list_select_related = ("principal",)
     search_fields = ("id", "principal__name")
     date_hierarchy = "created_at"

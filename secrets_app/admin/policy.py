@@ -1,10 +1,10 @@
-"""Policies."""
+"""Show policies."""
 
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.utils.safestring import SafeString
 
-from secrets_app.admin.filters import ByPrincipal, Expiry, VaultFilter
+from secrets_app.admin.filters import Expiry, PrincipalFilter, VaultFilter
 from secrets_app.admin.read_only import ReadOnlyAdmin, related
 from secrets_app.models import Policy
 
@@ -20,7 +20,7 @@ class PolicyAdmin(ReadOnlyAdmin):
         "allowed",
         "expires_at",
     )
-    list_filter = ("effect", Expiry, VaultFilter, ByPrincipal)
+    list_filter = ("effect", Expiry, VaultFilter, PrincipalFilter)
     list_select_related = ("vault", "principal", "group")
     search_fields = ("id", "pattern", "vault__name", "principal__name")
     date_hierarchy = "created_at"

@@ -1,4 +1,4 @@
-"""Principals, agents, API keys and tokens that were ended early."""
+"""Show principals, agents, API keys and tokens that were ended early."""
 
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from secrets_app.admin.acting import confirm_and_act
-from secrets_app.admin.filters import Age, ByPrincipal, Expiry, Marks, by_row
+from secrets_app.admin.filters import Age, Expiry, PrincipalFilter, TimestampFilter, row_filter
 from secrets_app.admin.read_only import ReadOnlyAdmin, related
 from secrets_app.models import Agent, ApiKey, Principal, RevokedToken
 from secrets_app.services.caller import Actor
@@ -82,7 +82,7 @@ class AgentAdmin(ReadOnlyAdmin):
         "token_ttl_seconds",
         "see_also",
     )
-    list_filter = ("principal__is_active", by_row("owner_id", Principal, "owner"))
+    list_filter = ("principal__is_active", row_filter("owner_id", Principal, "owner"))
     list_select_related = ("principal", "owner")
     search_fields = ("principal__id", "principal__name", "owner__name")
     date_hierarchy = "principal__created_at"
@@ -152,7 +152,7 @@ def _deactivate(agent_id: UUID, actor: Actor) -> str:
     return "deactivated, with its keys and tokens."
 
 
-class KeyState(Marks):
+class KeyState(TimestampFilter):
     marks = {
         "valid": ("Not revoked", ("-revoked_at",)),
         "revoked": ("Revoked", ("revoked_at",)),
@@ -171,7 +171,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         "last_used_at",
         "revoked_at",
     )
-    list_filter = (Age, KeyState, Expiry, ByPrincipal)
+    list_filter = (Age, KeyState, Expiry, PrincipalFilter)
     list_select_related = ("principal",)
     search_fields = ("id", "name", "prefix", "principal__name")
     date_hierarchy = "created_at"
@@ -216,7 +216,7 @@ def _revoke(key_id: UUID, actor: Actor) -> str:
 @admin.register(RevokedToken)
 class RevokedTokenAdmin(ReadOnlyAdmin):
     list_display = ("jti", "principal_link", "revoked_at", "expires_at")
-    list_filter = (Expiry, ByPrincipal)
+    list_filter = (Expiry, PrincipalFilter)
     list_select_related = ("principal",)
     search_fields = ("jti", "principal__name")
     date_hierarchy = "revoked_at"

@@ -1,4 +1,4 @@
-"""What all admins of the app are: read-only, fast with many rows, and tied together by links."""
+"""Provide what all admins of the app share: they are read-only, fast with many rows, and linked."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -20,12 +20,12 @@ from secrets_app.conf import app_settings
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
 else:
-    # Django's own, or that of the project's theme.
+    # Django's ModelAdmin, or the one of the project's theme.
     ModelAdmin = import_string(app_settings.ADMIN_BASE)
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts no further than anybody leafs: counting millions would take longer than showing them."""
+    """Counts only as far as anybody turns pages: counting millions takes longer than showing them."""
 
     MOST = 10_000
 
@@ -33,22 +33,22 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     def count(self) -> int:
         if not isinstance(self.object_list, QuerySet):
             return super().count
-        # Columns that are only shown need not be computed for it.
+        # The count needs no columns that are only shown.
         return self.object_list.order_by().values("pk")[: self.MOST].count()
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """Changes go through services, which judge, seal and leave an event; a form would not."""
+    """An admin without forms. Services make all changes: they judge, seal and record events."""
 
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
     list_per_page = 50
     list_max_show_all = 0
-    # Of django-unfold: on wide screens filters stand beside the list, not behind a button.
+    # For django-unfold: on wide screens filters are beside the list, not behind a button.
     list_filter_sheet = False
     calendar: type[Calendar] = Calendar
-    # `see_also` leads on to these, by the column that refers to the row.
+    # `see_also` links to these lists, filtered by the column that refers to the row.
     related_lists: tuple[tuple[str, str, str], ...] = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -64,18 +64,18 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
     def called(self, row: Model) -> str:
-        """What people know a row by: the first column of the list."""
+        """Return what people call a row: the first column of the list."""
         column = self.list_display[0]
         method = getattr(self, str(column), None)
         return str(method(row) if callable(method) else getattr(row, str(column))) or str(row.pk)
 
     def link(self, row: Model, text: str) -> SafeString:
-        """A link to a row's own page."""
+        """Return a link to a row's own page."""
         name = f"{self.admin_site.name}:{row._meta.app_label}_{row._meta.model_name}_change"
         return format_html('<a href="{}">{}</a>', reverse(name, args=[row.pk]), text)
 
     def link_to_list(self, model_name: str, text: str, **query: Any) -> SafeString:
-        """A link to a list of the app, filtered."""
+        """Return a link to a filtered list of the app."""
         url = reverse(f"{self.admin_site.name}:secrets_app_{model_name}_changelist")
         return format_html('<a href="{}?{}">{}</a>', url, urlencode(query), text)
 
@@ -89,7 +89,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
 
 def related(field: str, show: str = "", label: str = "") -> Callable[..., Any]:
-    """A column that links to the row that a foreign key refers to, by its attribute `show`."""
+    """Make a column that links to a foreign key's row and shows that row's attribute `show`."""
 
     @admin.display(description=label or field.replace("_", " "))
     def column(self: ReadOnlyAdmin, row: Any) -> SafeString | None:

@@ -1,4 +1,4 @@
-"""Secrets and their versions."""
+"""Show secrets and their versions."""
 
 from typing import Any
 from uuid import UUID
@@ -13,12 +13,12 @@ from secrets_app.admin.calendar import RisingCalendar
 from secrets_app.admin.filters import (
     Expiry,
     LastRead,
-    Marks,
     SecretExpiry,
     SecretState,
     SecretType,
+    TimestampFilter,
     VaultFilter,
-    by_row,
+    row_filter,
 )
 from secrets_app.admin.read_only import ReadOnlyAdmin, related
 from secrets_app.models import Secret, SecretVersion, VaultKey
@@ -43,7 +43,7 @@ class SecretAdmin(ReadOnlyAdmin):
     list_select_related = ("vault",)
     search_fields = ("id", "path", "vault__name")
     date_hierarchy = "created_at"
-    # The order of an index, as are the only other columns to sort by.
+    # This order has an index, and so have the only other sortable columns.
     ordering = ("vault_id", "path")
     sortable_by = ("path",)
     fields = (
@@ -88,7 +88,7 @@ class SecretAdmin(ReadOnlyAdmin):
         return row.current_disabled_at
 
 
-class VersionState(Marks):
+class VersionState(TimestampFilter):
     marks = {
         "readable": ("Neither disabled nor destroyed", ("-disabled_at", "-destroyed_at")),
         "disabled": ("Disabled", ("disabled_at",)),
@@ -113,8 +113,8 @@ class SecretVersionAdmin(ReadOnlyAdmin):
         SecretType,
         VersionState,
         VaultFilter,
-        by_row("secret_id", Secret),
-        by_row("vault_key_id", VaultKey, "key"),
+        row_filter("secret_id", Secret),
+        row_filter("vault_key_id", VaultKey, "key"),
     )
     list_select_related = ("secret", "vault", "created_by", "vault_key")
     search_fields = ("id", "secret__path")

@@ -1,4 +1,4 @@
-"""Vaults and their keys."""
+"""Show vaults and their keys."""
 
 from typing import Any
 from uuid import UUID
@@ -8,19 +8,19 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from secrets_app.admin.acting import confirm_and_act
-from secrets_app.admin.filters import Age, Marks, VaultFilter, by_row
+from secrets_app.admin.filters import Age, TimestampFilter, VaultFilter, row_filter
 from secrets_app.admin.read_only import ReadOnlyAdmin, related
 from secrets_app.errors import Conflict
 from secrets_app.models import Principal, Vault, VaultKey
 from secrets_app.services.caller import Actor
 from secrets_app.services.keys import rotate_vault
 
-# As many as are done in about the time that a person waits.
+# About as many as can be done while a person waits.
 _VAULTS_AT_ONCE = 5
 _VALUES_MOVED_AT_ONCE = 5_000
 
 
-class VaultState(Marks):
+class VaultState(TimestampFilter):
     marks = {
         "living": ("Not deleted", ("-deleted_at",)),
         "deleted": ("Deleted", ("deleted_at",)),
@@ -31,7 +31,7 @@ class VaultState(Marks):
 @admin.register(Vault)
 class VaultAdmin(ReadOnlyAdmin):
     list_display = ("name", "owner_link", "created_at", "deleted_at", "see_also")
-    list_filter = (VaultState, by_row("owner_id", Principal, "owner"))
+    list_filter = (VaultState, row_filter("owner_id", Principal, "owner"))
     list_select_related = ("owner",)
     search_fields = ("id", "name", "owner__name")
     date_hierarchy = "created_at"

@@ -1,4 +1,4 @@
-"""Request headers that change what is done: preconditions (RFC 9110, 13.1) and Idempotency-Key."""
+"""Read the request headers that change what is done: preconditions (RFC 9110, 13.1) and Idempotency-Key."""
 
 import json
 import re
@@ -17,9 +17,9 @@ _MAX_KEY_CHARS = 255
 
 
 def write_precondition(request: Request) -> Precondition:
-    """What If-Match and If-None-Match ask of a write. Raises InvalidInput.
+    """Read the precondition of a write from If-Match and If-None-Match. Raises InvalidInput.
 
-    If-Match compares strongly, so weak tags never fit; If-None-Match is taken for `*` only.
+    If-Match compares strongly, so a weak tag never fits. Of If-None-Match, a write accepts only `*`.
     """
     match, none_match = request.META.get("HTTP_IF_MATCH"), request.META.get("HTTP_IF_NONE_MATCH")
     if none_match is not None and none_match.strip() != "*":
@@ -34,7 +34,10 @@ def write_precondition(request: Request) -> Precondition:
 
 
 def known_versions(request: Request) -> Callable[[int], bool]:
-    """Which versions a reader has already, by If-None-Match (compared weakly). Raises InvalidInput."""
+    """Return a test for versions that the reader has, by If-None-Match (weak comparison).
+
+    Raises InvalidInput.
+    """
     header = request.META.get("HTTP_IF_NONE_MATCH")
     if header is None:
         return lambda _: False
@@ -44,14 +47,14 @@ def known_versions(request: Request) -> Callable[[int], bool]:
 
 
 def parse_idempotency_key(raw: str) -> str:
-    """1 to 255 visible ASCII characters. Raises InvalidInput."""
+    """Return `raw` if it is 1 to 255 visible ASCII characters. Raises InvalidInput."""
     if not 0 < len(raw) <= _MAX_KEY_CHARS or not all("!" <= character <= "~" for character in raw):
         raise InvalidInput({"Idempotency-Key": ["A key has 1 to 255 visible ASCII characters."]})
     return raw
 
 
 def canonical_request(request: Request) -> bytes:
-    """All that makes a request what it is: method, path, query, preconditions and parsed body."""
+    """Return the bytes that identify a request: method, path, query, preconditions and parsed body."""
     parts = [
         request.method,
         request.get_full_path(),
@@ -79,5 +82,5 @@ def _parse_tags(header: str, name: str) -> list[tuple[bool, str]]:
 
 
 def _versions(tags: Iterable[str]) -> set[int]:
-    """Tags that are version numbers; others are those of no version."""
+    """Return the tags that are version numbers. Any other tag belongs to no version."""
     return {int(tag) for tag in tags if re.fullmatch(r"[1-9][0-9]{0,9}", tag)}

@@ -1,12 +1,12 @@
-"""What can be done next with what an answer says: Link Objects (OpenAPI 3.1.1 §4.8.20).
+"""Say in the OpenAPI document what can be done with an answer: Link Objects (OpenAPI 3.1.1 §4.8.20).
 
-For clients that are generated or explore, and for the chains of requests in `tests/fuzz`.
+They are for generated clients, and for the chains of requests in `tests/fuzz`.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-# Where a parameter of the next request comes from (runtime expressions, OpenAPI 3.1.1 §4.8.20.3).
+# The sources of the next request's parameters (runtime expressions, OpenAPI 3.1.1 §4.8.20.3).
 _NEW_VAULT = {"vault_id": "$response.body#/id"}
 _SAME_VAULT = {"vault_id": "$request.path.vault_id"}
 _SAME_PATH = _SAME_VAULT | {"path": "$request.path.path"}
@@ -30,11 +30,11 @@ _AFTER_WRITE: dict[str, dict[str, str]] = {
     "policies_explain": _SAME_PATH,
 }
 _AGENT = {"item_id": "$response.body#/agent/id"}
-# Fields of the body, which have no place among the parameters.
+# Names that go into the body, not among the parameters.
 _NEW_KEY = {"api_key": "$response.body#/api_key"}
 _NEW_AGENT_KEY = _NEW_KEY | {"agent_id": "$response.body#/agent/id"}
 
-# Operation, status of its answer → next operations, with their parameters and fields.
+# Operation and status → the next operations, with their parameters and fields.
 _LINKS: dict[tuple[str, str], dict[str, dict[str, str]]] = {
     ("vaults_create", "201"): {
         "vaults_retrieve": _NEW_VAULT,
@@ -121,7 +121,7 @@ _LINKS: dict[tuple[str, str], dict[str, dict[str, str]]] = {
 
 
 def add_links(document: dict[str, Any]) -> None:
-    """Put the links into an OpenAPI document of this API. Raises KeyError when one leads nowhere."""
+    """Add the links to an OpenAPI document of this API. Raises KeyError when one leads nowhere."""
     operations = {each["operationId"]: each for each in _operations(document)}
     for (source, status), targets in _LINKS.items():
         operations[source]["responses"][status]["links"] = {

@@ -1,6 +1,6 @@
-"""The one place where requests are numbered, counted, timed, logged and traced.
+"""Number, count, time, log and trace requests, all in one place.
 
-The first entry of MIDDLEWARE. Without it the app works as well, and tells less of itself.
+It is the first entry of MIDDLEWARE. The app works without it, and then reports less about itself.
 """
 
 import logging
@@ -25,7 +25,7 @@ _METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"
 class ObserveRequests:
     """Gives a request its id (`X-Request-Id`, `instance` of problems, audit events, log lines).
 
-    A route is called by its name in the URLconf: what stands in its place in a URL is never shown.
+    Labels and log lines contain a route's name in the URLconf, never the URL with its values.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -84,9 +84,9 @@ def _route(request: HttpRequest) -> str:
 
 
 def _principal(request: HttpRequest) -> str | None:
-    """Of an API caller. A user of the admin is told as `user:`, when the session was looked at."""
+    """Return who called: an API's principal, or `user:` for the admin if the session was read anyway."""
     user: Any = request.__dict__.get("user")
-    if type(user) is Caller:  # isinstance would wake a lazy user of the session up
+    if type(user) is Caller:  # isinstance would load the session's lazy user
         return str(user.id)
     staff = request.__dict__.get("_cached_user")
     return f"user:{staff.pk}" if staff is not None and staff.is_authenticated else None

@@ -1,4 +1,4 @@
-"""Each view action declares who may use it; an action that declares nothing is refused."""
+"""Check who may use a view's action. An action that declares nothing is refused."""
 
 from enum import Enum
 from typing import Any
@@ -16,12 +16,12 @@ from secrets_app.services.access import (
     vault_of,
 )
 
-# Where an action of DRF is called otherwise in the audit log.
+# DRF's actions with another name in the audit log.
 _EVENT_NAMES = {"destroy": "delete"}
 
 
 class Access(Enum):
-    """Rules that need no path. For those that do, a view declares a `Permission`."""
+    """Rules that need no path. For the others a view declares a `Permission`."""
 
     PUBLIC = "anybody, without signing in"
     SIGNED_IN = "any caller"
@@ -31,14 +31,14 @@ class Access(Enum):
 
 
 class DeclaredAccess(BasePermission):
-    """Judges by the URL alone, before the body is read: a 403 says nothing about what exists."""
+    """Judges by the URL alone, before the body is read: a 403 does not reveal what exists."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         action = view.action
         if action is None:
             raise MethodNotAllowed(request.method or "")
         if action == "metadata":
-            return True  # OPTIONS tells the methods of a route, and nothing of a resource
+            return True  # OPTIONS lists a route's methods and reveals no resource
         rule = view.access.get(action)
         if isinstance(rule, Permission):
             authorize(

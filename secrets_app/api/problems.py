@@ -1,6 +1,6 @@
-"""The one table from exception to problem document (RFC 9457, wire contract "Conventions").
+"""Turn exceptions into problem documents, by one table (RFC 9457, wire contract "Conventions").
 
-No detail repeats what was submitted, and a 500 says nothing about the inside.
+No detail repeats what was submitted, and a 500 reveals nothing about the inside.
 """
 
 import logging
@@ -25,7 +25,7 @@ logger = logging.getLogger("secrets_app.api")
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 
-# The first class that fits decides; subclasses therefore come before their parents.
+# The first class that fits decides, so subclasses come before their parents.
 STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (errors.InvalidInput, HTTPStatus.BAD_REQUEST),
     (errors.Unauthenticated, HTTPStatus.UNAUTHORIZED),
@@ -42,8 +42,8 @@ STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (PermissionDenied, HTTPStatus.FORBIDDEN),
     (Http404, HTTPStatus.NOT_FOUND),
 )
-# What may pass by itself: the caller is told to come back. An InternalError is the database's own: of a
-# server that was the leader of its cluster a moment ago, or is about to be.
+# Errors that may pass, so the caller is told to come back. An InternalError comes from a server that was
+# its cluster's leader a moment ago, or is about to be.
 _PASSING = (errors.ProviderUnavailable, OperationalError, InterfaceError, InternalError)
 
 _DETAIL = {
@@ -60,7 +60,7 @@ _DETAIL = {
 
 
 def problem_response(exc: Exception, context: dict[str, Any]) -> Response:
-    """DRF's exception handler: any exception in, a problem document out."""
+    """Turn any exception into a problem document: DRF's exception handler."""
     status = _status(exc)
     request_id = getattr(context["request"], "request_id", None)
     if status >= 500:
@@ -72,13 +72,13 @@ def problem_response(exc: Exception, context: dict[str, Any]) -> Response:
     response = Response(
         body, status=status, headers=_headers(exc, status), content_type=CONTENT_TYPE
     )
-    # Django would log the path of the request again, and paths name secrets.
+    # Django would log the request's path, and paths name secrets.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 
 def problem_body(status: int, *, detail: str, request_id: UUID | None) -> dict[str, Any]:
-    """The members of RFC 9457. `instance` is the request's id."""
+    """Return the members of RFC 9457. `instance` is the request's id."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -107,7 +107,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _outside_a_view(request: HttpRequest, status: int) -> HttpResponse | None:
-    """A problem document for what failed before an API view was reached; None elsewhere."""
+    """Return a problem document for a failure before an API view, None outside the API."""
     if request.path_info != "/v1" and not request.path_info.startswith(("/v1/", "/.well-known/")):
         return None
     request_id = getattr(request, "request_id", None) or uuid4()
@@ -118,7 +118,7 @@ def _outside_a_view(request: HttpRequest, status: int) -> HttpResponse | None:
 
 
 def item_problem(exc: errors.SecretsAppError, *, path: str) -> dict[str, Any]:
-    """The problem of one path in a batch."""
+    """Return the problem of one path in a batch."""
     status = _status(exc)
     if status >= 500:
         _log(exc, None)
@@ -185,14 +185,13 @@ def _flatten(detail: Any, field: str, into: dict[str, list[str]]) -> None:
 
 
 def _log(exc: Exception, request_id: UUID | None) -> None:
-    """Class and frames: messages of databases and libraries may hold what was sent to them, and only
-    those of our own errors never do."""
+    """Log class and frames. Only messages of our own errors are safe; others may repeat what was sent."""
     what = type(exc).__qualname__
     if isinstance(exc, DatabaseError):
         what += f" {getattr(exc.__cause__, 'sqlstate', None) or ''}".rstrip()
     if isinstance(exc, errors.SecretsAppError):
         what += f": {exc.detail}"
-    if not isinstance(exc, errors.ProviderError):  # that one says it all
+    if not isinstance(exc, errors.ProviderError):  # one record is enough
         what += "\n" + "".join(traceback.format_tb(exc.__traceback__))
     extra = {"request_id": None if request_id is None else str(request_id)}
     logger.error("request %s failed with %s", request_id, what, extra=extra)

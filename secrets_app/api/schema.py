@@ -1,4 +1,4 @@
-"""OpenAPI: what drf-spectacular cannot see by itself."""
+"""Tell drf-spectacular what it cannot see by itself about the API."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ class ProblemSerializer(serializers.Serializer):  # type: ignore[type-arg]
     )
 
 
-# What an answer carries beside its body.
+# Headers of answers.
 _ALWAYS = (
     OpenApiParameter(
         "WWW-Authenticate", str, OpenApiParameter.HEADER, required=True, response=[401]
@@ -84,7 +84,7 @@ _PROBLEMS = {
 
 
 def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
-    """Responses for `extend_schema`: one problem document for each status, and for 429."""
+    """Return responses for `extend_schema`: a problem document for each status, and for 429."""
     return {
         (status, CONTENT_TYPE): OpenApiResponse(ProblemSerializer, description=_PROBLEMS[status])
         for status in sorted({*statuses, 429})
@@ -101,7 +101,7 @@ PATH = OpenApiParameter(
 
 
 def operation(**what: Any) -> Callable[[_Handler], _Handler]:
-    """`extend_schema` on top of ApiSchema, whatever schema class the host project has set."""
+    """Apply `extend_schema` with ApiSchema, whatever schema class the host project has set."""
     what["parameters"] = [*what.get("parameters", ()), *_ALWAYS]
 
     def decorate(handler: _Handler) -> _Handler:
@@ -118,7 +118,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="A repeat with the same key and body within 24 hours gets the first answer again.",
 )
-_TAGS = r'^(\*|"[1-9][0-9]{0,8}"(, "[1-9][0-9]{0,8}")*)$'  # others are taken, and fit no version
+_TAGS = r'^(\*|"[1-9][0-9]{0,8}"(, "[1-9][0-9]{0,8}")*)$'  # others are accepted, and fit no version
 IF_MATCH = OpenApiParameter(
     "If-Match",
     {"type": "string", "pattern": _TAGS},
@@ -151,17 +151,17 @@ class ApiSchema(AutoSchema):
     view: Any
 
     def _is_list_view(self, serializer: Any = None) -> bool:
-        """No answer is a bare array, whatever an action is called."""
+        """Return False: no answer is a bare array, whatever an action's name."""
         return False
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> dict[str, Any]:
-        """What the serializers of `api/serializers/base.py` do, and drf-spectacular cannot know."""
+        """Describe what `api/serializers/base.py` does and drf-spectacular cannot know."""
         described: dict[str, Any] = super()._map_basic_serializer(  # type: ignore[no-untyped-call]
             serializer, direction
         )
         if isinstance(serializer, StrictSerializer):
             described["additionalProperties"] = serializer.unknown_fields
-            # A PATCH leaves out what may be left out, and no more.
+            # PATCH must keep required fields required.
             required = [name for name, field in serializer.fields.items() if field.required]
             if required:
                 described["required"] = sorted(required)

@@ -1,7 +1,7 @@
-"""AES-256-GCM (NIST SP 800-38D), and the only place that touches its primitive.
+"""Encrypt with AES-256-GCM (NIST SP 800-38D). No other module touches its primitive.
 
-Every box is `nonce (12 bytes) | ciphertext | tag (16 bytes)`. The nonce is drawn from the operating
-system for each call; under one key that is safe for 2**32 boxes (SP 800-38D, 8.3).
+Every box is `nonce (12 bytes) | ciphertext | tag (16 bytes)`. Each call takes a random nonce from the
+operating system; under one key that is safe for 2**32 boxes (SP 800-38D, 8.3).
 """
 
 import os
@@ -18,12 +18,12 @@ OVERHEAD_BYTES = NONCE_BYTES + TAG_BYTES
 
 
 def generate_key() -> bytes:
-    """A fresh 256-bit key from the operating system's random source."""
+    """Return a new 256-bit key from the operating system's random source."""
     return AESGCM.generate_key(bit_length=256)
 
 
 class Cipher:
-    """One AES-256-GCM key, ready for use. The key cannot be read back from it."""
+    """An AES-256-GCM key, ready for use. The key cannot be read back from it."""
 
     __slots__ = ("_aesgcm",)
 
@@ -34,12 +34,12 @@ class Cipher:
         self._aesgcm = AESGCM(key)
 
     def encrypt(self, plaintext: bytes, aad: bytes) -> bytes:
-        """Seal `plaintext` and bind it to `aad`. Returns nonce, ciphertext and tag."""
+        """Encrypt `plaintext` and bind it to `aad`. Returns nonce, ciphertext and tag."""
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._aesgcm.encrypt(nonce, plaintext, aad)
 
     def decrypt(self, box: bytes, aad: bytes) -> bytes:
-        """Open a box made by `encrypt`. Raises OpenError unless key, bytes and `aad` all fit."""
+        """Decrypt a box of `encrypt`. Raises OpenError unless key, bytes and `aad` all fit."""
         if len(box) < OVERHEAD_BYTES:
             raise OpenError
         try:

@@ -1,6 +1,9 @@
-"""The secret behind the audit log. Four keys come of it: one for the MAC of each event, one that signs
-seals, one that seeds of second factors are made with, one that seals the cursors of lists. Each is
-HKDF-Expand (RFC 5869, 2.3) of the secret, which is random and needs no extracting."""
+"""Derive four keys from the secret behind the audit log.
+
+One makes the MAC of each event, one signs seals, one makes the seeds of second factors, and one seals
+the cursors of lists. Each is HKDF-Expand (RFC 5869, 2.3) of the secret, which is random and so needs
+no extraction.
+"""
 
 import hashlib
 import hmac
@@ -9,12 +12,12 @@ from secrets_app.crypto.aead import Cipher
 from secrets_app.crypto.signing import Signer
 
 MAC_BYTES = 32
-# As long as RFC 4226, 4 (R6) recommends.
+# The length that RFC 4226, 4 (R6) recommends.
 SEED_BYTES = 20
 
 
 class AuditKey:
-    """Safe to share between threads. Its repr shows nothing."""
+    """The derived keys. Safe to share between threads; the repr shows nothing."""
 
     def __init__(self, secret: bytes) -> None:
         self._mac_key = _expand(secret, b"vaultsite/v1/audit-mac")
@@ -24,22 +27,23 @@ class AuditKey:
 
     @property
     def public_key(self) -> bytes:
-        """The raw Ed25519 key (32 bytes) that seals are checked with."""
+        """Return the raw Ed25519 key (32 bytes) that verifies seals."""
         return self._signer.public_key
 
     def mac(self, content: bytes) -> bytes:
-        """HMAC-SHA-256 of an event's content."""
+        """Return the HMAC-SHA-256 of an event's content."""
         return hmac.digest(self._mac_key, content, hashlib.sha256)
 
     def has_mac(self, content: bytes, mac: bytes) -> bool:
+        """Tell whether `mac` is that of an event's content, in constant time."""
         return hmac.compare_digest(self.mac(content), mac)
 
     def sign(self, content: bytes) -> bytes:
-        """The Ed25519 signature (64 bytes) of a seal's content."""
+        """Return the Ed25519 signature (64 bytes) of a seal's content."""
         return self._signer.sign(content)
 
     def seed(self, salt: bytes) -> bytes:
-        """The seed (20 bytes) of the second factor that has this salt."""
+        """Return the seed (20 bytes) of the second factor with this salt."""
         return hmac.digest(self._seed_key, salt, hashlib.sha256)[:SEED_BYTES]
 
     def cursor_cipher(self, holder: bytes) -> Cipher:

@@ -1,13 +1,13 @@
-"""What a ciphertext is bound to: the additional authenticated data (AAD).
+"""Define what a ciphertext is bound to: the additional authenticated data (AAD).
 
-Encoding, used for every context: each part is its length as 4 bytes big-endian, then its bytes. The
-first part is a label that says what is being sealed, so that no context of one kind can be read as
-one of another. No two different lists of parts have the same encoding.
+Every context is a list of parts, and each part is encoded as its length (4 bytes, big-endian) and its
+bytes. The first part is a label that says what is sealed, so that a context of one kind cannot be taken
+for one of another. Different lists of parts never have the same encoding.
 
     value  "vaultsite/v1/value", vault id (16), secret id (16), path (UTF-8), version (8), type (UTF-8)
     dek    "vaultsite/v1/dek",   the same five
     kek    "vaultsite/v1/kek",   vault id (16), key version (8)
-    digest "vaultsite/v1/digest", what it is of, vault id (16), key version (8)
+    digest "vaultsite/v1/digest", label, vault id (16), key version (8)
     audit  "vaultsite/v1/audit-key", key number (8)
 """
 
@@ -17,13 +17,13 @@ from uuid import UUID
 
 
 def encode_parts(*parts: bytes) -> bytes:
-    """The canonical, length-prefixed encoding of `parts` (each under 4 GiB)."""
+    """Return the canonical, length-prefixed encoding of `parts` (each under 4 GiB)."""
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
 class WrappedKek:
-    """A vault's key-encryption key as it lies in the database: wrapped by a root key."""
+    """A vault's key-encryption key as it is in the database: wrapped by a root key."""
 
     vault_id: UUID
     version: int
@@ -36,7 +36,7 @@ class WrappedKek:
 
 @dataclass(frozen=True, slots=True)
 class WrappedAuditKey:
-    """The secret behind the audit log as it lies in the database: wrapped by a root key."""
+    """The secret behind the audit log as it is in the database: wrapped by a root key."""
 
     number: int
     root_key_id: str
@@ -47,19 +47,19 @@ class WrappedAuditKey:
 
 
 def kek_aad(vault_id: UUID, version: int) -> bytes:
-    """The context of a wrapped KEK."""
+    """Return the context of a wrapped KEK."""
     return encode_parts(b"vaultsite/v1/kek", vault_id.bytes, version.to_bytes(8, "big"))
 
 
 def digest_aad(label: bytes, kek: WrappedKek) -> bytes:
-    """The context of a digest sealed under a KEK."""
+    """Return the context of a digest that is sealed under a KEK."""
     version = kek.version.to_bytes(8, "big")
     return encode_parts(b"vaultsite/v1/digest", label, kek.vault_id.bytes, version)
 
 
 @dataclass(frozen=True)
 class EncryptionContext:
-    """Where a secret version lives, and the key-encryption key it is sealed under."""
+    """The place of a secret version, and the KEK that it is sealed under."""
 
     vault_id: UUID
     secret_id: UUID

@@ -1,4 +1,4 @@
-"""The bytes of a sealed value, as stored in one column.
+"""Lay out the bytes of a sealed value, as stored in one column.
 
     offset  length  content
     0       1       format version, 0x01
@@ -7,7 +7,7 @@
     73      n       AES-256-GCM of the value under the DEK
     73+n    16      tag of the value
 
-What both boxes are bound to is in `context.py`. Which KEK wrapped the DEK is a column of the row.
+`context.py` defines what both boxes are bound to. A column of the row names the KEK.
 Test vectors: `tests/crypto/vectors.json`.
 """
 
@@ -19,7 +19,7 @@ from secrets_app.errors import EnvelopeError
 FORMAT_VERSION = 1
 WRAPPED_DEK_BYTES = KEY_BYTES + OVERHEAD_BYTES
 HEADER_BYTES = 1 + WRAPPED_DEK_BYTES
-# A bound on what is parsed at all, far above any MAX_VALUE_BYTES a deployment may set.
+# The longest envelope to parse, far above the highest MAX_VALUE_BYTES.
 MAX_ENVELOPE_BYTES = 64 * 1024 * 1024
 
 

@@ -1,4 +1,4 @@
-"""An unwrapped KEK at work: seals, opens and rewraps the DEKs of one vault, and what lies under them."""
+"""Use an unwrapped KEK: seal, open and rewrap the DEKs of a vault and the values under them."""
 
 from secrets_app.crypto.aead import Cipher, generate_key
 from secrets_app.crypto.context import EncryptionContext
@@ -7,7 +7,7 @@ from secrets_app.crypto.plaintext import Plaintext
 
 
 class Kek:
-    """One key-encryption key, ready for use. The key cannot be read back from it."""
+    """A key-encryption key, ready for use. The key cannot be read back from it."""
 
     __slots__ = ("_cipher",)
 
@@ -16,7 +16,7 @@ class Kek:
         self._cipher = Cipher(key)
 
     def seal(self, plaintext: Plaintext, context: EncryptionContext) -> bytes:
-        """Seal a value under a fresh DEK. Returns envelope bytes."""
+        """Encrypt a value under a new DEK. Returns envelope bytes."""
         dek = generate_key()
         return Envelope(
             wrapped_dek=self._cipher.encrypt(dek, context.dek_aad()),
@@ -24,17 +24,17 @@ class Kek:
         ).to_bytes()
 
     def open(self, raw: bytes, context: EncryptionContext) -> Plaintext:
-        """Open envelope bytes. Raises EnvelopeError, OpenError."""
+        """Decrypt envelope bytes. Raises EnvelopeError, OpenError."""
         envelope = Envelope.from_bytes(raw)
         dek = self._cipher.decrypt(envelope.wrapped_dek, context.dek_aad())
         return Plaintext(Cipher(dek).decrypt(envelope.box, context.value_aad()))
 
     def check(self, raw: bytes, context: EncryptionContext) -> None:
-        """Return when the envelope opens; the value is dropped here. Raises EnvelopeError, OpenError."""
+        """Check that an envelope opens, and drop the value. Raises EnvelopeError, OpenError."""
         self.open(raw, context)
 
     def rewrap(self, raw: bytes, context: EncryptionContext, to: "Kek") -> bytes:
-        """Move an envelope's DEK under another KEK; the value's ciphertext is untouched.
+        """Wrap an envelope's DEK under another KEK. The value's ciphertext does not change.
 
         Raises EnvelopeError, OpenError.
         """
@@ -48,5 +48,5 @@ class Kek:
         return self._cipher.encrypt(digest, aad)
 
     def open_digest(self, box: bytes, aad: bytes) -> bytes:
-        """The digest that `seal_digest` took. Raises OpenError."""
+        """Decrypt what `seal_digest` returned. Raises OpenError."""
         return self._cipher.decrypt(box, aad)

@@ -1,6 +1,6 @@
-"""Envelope encryption: root key → KEK (one per vault and version) → DEK (one per secret version).
+"""Encrypt with envelopes: root key → KEK (one per vault and version) → DEK (one per secret version).
 
-The keyring never sees a database. What it needs of a KEK travels in the encryption context.
+The keyring never sees a database. The encryption context brings what it needs of a KEK.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ Wrapped = TypeVar("Wrapped", bound=WrappedKek | WrappedAuditKey)
 
 @dataclass(frozen=True, slots=True)
 class ProviderHealth:
-    """How a provider answered. `error` is None when its active key can be used."""
+    """A provider's answer. `error` is None when its active key works."""
 
     key_ids: frozenset[str]
     error: ProviderError | None
@@ -38,8 +38,8 @@ class ProviderHealth:
 class Keyring:
     """Seals and opens values. Safe to share between threads.
 
-    `providers`: the first is active, the others only unwrap. `kek_cache_ttl` in seconds; 0 asks the
-    provider for every operation. Unwrapped KEKs are cached; DEKs and plaintext never are.
+    The first of `providers` is active, the others only unwrap. `kek_cache_ttl` is in seconds; with 0 the
+    provider is asked for every operation. Unwrapped KEKs are cached, DEKs and plaintext never.
     """
 
     def __init__(self, providers: Sequence[KeyProvider], *, kek_cache_ttl: float) -> None:
@@ -56,38 +56,38 @@ class Keyring:
 
     @property
     def root_key_ids(self) -> tuple[str, ...]:
-        """Every root key that opens here, the active one first."""
+        """Return the ids of all usable root keys, the active one first."""
         known = dict.fromkeys([self.active_root_key_id])
         for provider in self._providers:
             known |= dict.fromkeys([provider.active_key_id, *sorted(provider.key_ids)])
         return tuple(known)
 
     def health(self) -> list[ProviderHealth]:
-        """Ask every provider whether it can work now, the active one first."""
+        """Ask every provider whether it works now, the active one first."""
         return [_health(provider) for provider in self._providers]
 
     def create_kek(self, vault_id: UUID, version: int) -> WrappedKek:
-        """Draw a fresh KEK and wrap it under the active root key. Raises ProviderError."""
+        """Generate a KEK and wrap it under the active root key. Raises ProviderError."""
         return self._wrap(generate_key(), WrappedKek(vault_id, version, "", b""))
 
     def create_audit_key(self, number: int) -> WrappedAuditKey:
-        """Draw a fresh secret for the audit log, wrapped likewise. Raises ProviderError."""
+        """Generate the secret of an audit log and wrap it likewise. Raises ProviderError."""
         return self._wrap(generate_key(), WrappedAuditKey(number, "", b""))
 
     def open_audit_key(self, wrapped: WrappedAuditKey) -> AuditKey:
-        """Asks the provider; not cached here. Raises OpenError, ProviderError."""
+        """Unwrap the secret of an audit log. It is not cached here. Raises OpenError, ProviderError."""
         return AuditKey(self._unwrap(wrapped))
 
     def rewrap(self, wrapped: Wrapped) -> Wrapped:
-        """Wrap an existing key anew under the active root key. Raises OpenError, ProviderError."""
+        """Wrap an existing key again, under the active root key. Raises OpenError, ProviderError."""
         return self._wrap(self._unwrap(wrapped), wrapped)
 
     def check(self, wrapped: Wrapped) -> None:
-        """Return when the wrapped key opens, asking the provider. Raises OpenError, ProviderError."""
+        """Check with the provider that a wrapped key opens. Raises OpenError, ProviderError."""
         self._unwrap(wrapped)
 
     def prepare(self, kek: WrappedKek) -> None:
-        """Ask the provider for a KEK now, so that no lock is held while it answers.
+        """Unwrap a KEK into the cache now, so that no lock is held later while the provider answers.
 
         Raises OpenError, ProviderError. Does nothing when KEKs are not cached.
         """
@@ -95,29 +95,29 @@ class Keyring:
             self.unwrapped(kek)
 
     def seal(self, plaintext: Plaintext, context: EncryptionContext) -> bytes:
-        """Seal a value under a fresh DEK. Returns envelope bytes. Raises OpenError, ProviderError."""
+        """Encrypt a value under a new DEK. Returns envelope bytes. Raises OpenError, ProviderError."""
         return self.unwrapped(context.kek).seal(plaintext, context)
 
     def open(self, raw: bytes, context: EncryptionContext) -> Plaintext:
-        """Open envelope bytes. Raises EnvelopeError, OpenError, ProviderError."""
+        """Decrypt envelope bytes. Raises EnvelopeError, OpenError, ProviderError."""
         return self.unwrapped(context.kek).open(raw, context)
 
     def seal_digest(self, digest: bytes, kek: WrappedKek, label: bytes) -> bytes:
-        """Encrypt a digest of something secret, so that it cannot be guessed from what is stored.
+        """Encrypt a digest of something secret, so that stored bytes do not help to guess it.
 
-        `label` says what it is of. Raises OpenError, ProviderError.
+        `label` says what kind of digest it is. Raises OpenError, ProviderError.
         """
         return self.unwrapped(kek).seal_digest(digest, digest_aad(label, kek))
 
     def open_digest(self, box: bytes, kek: WrappedKek, label: bytes) -> bytes:
-        """The digest that `seal_digest` took. Raises OpenError, ProviderError."""
+        """Decrypt what `seal_digest` returned. Raises OpenError, ProviderError."""
         return self.unwrapped(kek).open_digest(box, digest_aad(label, kek))
 
     def unwrapped(self, kek: WrappedKek) -> Kek:
-        """A KEK ready for use, from the cache or from its provider. Raises OpenError, ProviderError."""
+        """Return a KEK ready for use, from the cache or its provider. Raises OpenError, ProviderError."""
         if self._kek_cache_ttl <= 0:
             return Kek(self._unwrap(kek))
-        # Keyed by all that makes the KEK what it is: an altered blob or context never hits the cache.
+        # The cache key covers all of the wrapped KEK: an altered blob or context never hits the cache.
         cache_key = hashlib.sha256(kek.root_key_id.encode() + b"\0" + kek.aad() + kek.blob).digest()
         now = time.monotonic()
         with self._lock:
@@ -130,11 +130,11 @@ class Keyring:
         with self._lock:
             self._keks[cache_key] = (now + self._kek_cache_ttl, unwrapped)
             self._keks.move_to_end(cache_key)
-            self._forget_old(now)
+            self._evict(now)
         return unwrapped
 
-    def _forget_old(self, now: float) -> None:
-        """Drop what has expired, oldest first, and what is too much."""
+    def _evict(self, now: float) -> None:
+        """Drop expired KEKs, and the oldest while there are too many."""
         while self._keks:
             expires_at, _ = next(iter(self._keks.values()))
             if expires_at > now and len(self._keks) <= _CACHED_KEKS:
@@ -142,14 +142,14 @@ class Keyring:
             self._keks.popitem(last=False)
 
     def _wrap(self, key: bytes, place: Wrapped) -> Wrapped:
-        """`key` in the place of what `place` holds, bound to the same context."""
+        """Wrap `key` under the active root key, bound to the context of `place`."""
         provider = self._providers[0]
         aad = place.aad()
         payload = key if provider.binds_context else key + _binding(aad)
         wrapped = replace(
             place, root_key_id=provider.active_key_id, blob=provider.wrap(payload, aad)
         )
-        # What cannot be opened again must not become the only copy of a key.
+        # A wrapping that does not open must not become the only copy of a key.
         if not hmac.compare_digest(self._unwrap(wrapped), key):
             raise ProviderError("The key provider did not give back the key it was given.")
         return wrapped
@@ -184,5 +184,5 @@ def _health(provider: KeyProvider) -> ProviderHealth:
 
 
 def _binding(aad: bytes) -> bytes:
-    """What is wrapped along with a KEK where the provider itself cannot bind a context."""
+    """Return what to wrap along with a key if the provider cannot bind a context itself."""
     return hashlib.sha256(aad).digest()

@@ -1,4 +1,4 @@
-"""Merkle trees as in RFC 6962, section 2.1, with SHA-256. Leaves are given as their hashes."""
+"""Compute Merkle trees as in RFC 6962, section 2.1, with SHA-256. Leaves are given as their hashes."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,16 +7,17 @@ HASH_BYTES = 32
 
 
 def leaf_hash(content: bytes) -> bytes:
+    """Return the hash of a leaf."""
     return hashlib.sha256(b"\x00" + content).digest()
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:
-    """The tree's root. That of no leaf at all is the hash of nothing."""
+    """Return the tree's root. Without any leaf it is the hash of nothing."""
     if not leaves:
         return hashlib.sha256().digest()
     level = list(leaves)
     while len(level) > 1:
-        # An odd one goes up as it is: the same tree as the RFC's, which splits from the top.
+        # A node without a partner moves up unchanged. The RFC splits from the top and gets the same tree.
         odd = level[-1:] if len(level) % 2 else []
         pairs = zip(level[0::2], level[1::2], strict=False)
         level = [_node(left, right) for left, right in pairs] + odd
@@ -24,7 +25,7 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
 
 
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """The audit path of one leaf, from the bottom up. Raises IndexError."""
+    """Return the audit path of a leaf, from the bottom up. Raises IndexError."""
     if not 0 <= index < len(leaves):
         raise IndexError("no such leaf")
     path = []
@@ -41,7 +42,7 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
 
 
 def root_from_proof(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
-    """The root that a proof leads to (RFC 9162, 2.1.3.2), None when it has the wrong length."""
+    """Return the root that a proof leads to (RFC 9162, 2.1.3.2), or None if its length is wrong."""
     if not 0 <= index < size:
         return None
     last = size - 1

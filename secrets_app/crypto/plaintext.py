@@ -1,4 +1,4 @@
-"""A plaintext on its way through the process, wrapped so that it cannot be shown by accident."""
+"""Wrap a plaintext on its way through the process, so that it cannot be shown by accident."""
 
 from typing import NoReturn
 
@@ -6,7 +6,7 @@ from typing import NoReturn
 class Plaintext:
     """Bytes that must not be logged, formatted, compared or pickled.
 
-    `reveal()` is the one way to the bytes, so that every use can be found by searching for it.
+    `reveal()` is the only way to the bytes, so a search for it finds every use.
     """
 
     __slots__ = ("_value",)
@@ -16,14 +16,15 @@ class Plaintext:
         self._value = value
 
     def reveal(self) -> bytes:
+        """Return the bytes."""
         return self._value
 
     def __len__(self) -> int:
-        """Length in bytes."""
+        """Return the length in bytes."""
         return len(self._value)
 
     def __bool__(self) -> bool:
-        """An empty value is a value."""
+        """Return True: an empty value is a value, too."""
         return True
 
     def __repr__(self) -> str:

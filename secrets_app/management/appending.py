@@ -1,4 +1,4 @@
-"""Appending to a file piece by piece, so that it can be read whatever ended the run before."""
+"""Append to a file piece by piece, so that it stays readable however an earlier run ended."""
 
 import fcntl
 import gzip
@@ -15,12 +15,12 @@ _MAGIC = b"\x1f\x8b\x08"
 _TAIL_BYTES = 16 * 1024 * 1024
 
 
-class Appended:
-    """A file, or standard output, that is opened with its first piece.
+class AppendingFile:
+    """A file or standard output, opened with its first piece.
 
-    A piece is lines; compressed it is a gzip member of its own (RFC 1952, 2.2). What a run that was killed
-    left of a piece is cut off before the next is appended: lines after half a line, or members after half a
-    member, could not be read any more. Two runs take turns. Raises OSError.
+    A piece is some lines; compressed, it is a gzip member of its own (RFC 1952, 2.2). If an earlier run
+    was killed, its incomplete piece is cut off first: what follows half a line or half a member could
+    not be read. Two runs take turns. Raises OSError.
     """
 
     def __init__(self, path: Path | None, *, compress: bool) -> None:
@@ -28,7 +28,7 @@ class Appended:
         self._compress = compress
         self._file: int | None = None
 
-    def __enter__(self) -> "Appended":
+    def __enter__(self) -> "AppendingFile":
         return self
 
     def __exit__(
@@ -41,6 +41,7 @@ class Appended:
             os.close(self._file)
 
     def write(self, lines: str) -> None:
+        """Append a piece."""
         if self._file is None:
             self._file = self._open()
         piece = memoryview(gzip.compress(lines.encode()) if self._compress else lines.encode())
@@ -48,7 +49,7 @@ class Appended:
             piece = piece[os.write(self._file, piece) :]
 
     def flush(self) -> None:
-        """Bring what was written to the disk, where it is a file."""
+        """Make a file's content durable on the disk."""
         if self._file is not None and _is_file(self._file):
             os.fsync(self._file)
 
@@ -59,13 +60,13 @@ class Appended:
         try:
             if _is_file(file):
                 fcntl.flock(file, fcntl.LOCK_EX)
-                self._mend(file)
+                self._cut_incomplete_piece(file)
         except BaseException:
             os.close(file)
             raise
         return file
 
-    def _mend(self, file: int) -> None:
+    def _cut_incomplete_piece(self, file: int) -> None:
         size = os.fstat(file).st_size
         begin = os.pread(file, len(_MAGIC), 0)
         if begin and _MAGIC.startswith(begin) is not self._compress:
@@ -89,14 +90,14 @@ def _read(file: int, start: int, end: int) -> bytes:
 
 
 def _whole_members(tail: bytes) -> int:
-    """Where the last whole member ends; 0 when there is none."""
+    """Return where the last complete member ends; 0 when there is none."""
     position = len(tail)
     while (position := tail.rfind(_MAGIC, 0, position)) >= 0:
         reader = zlib.decompressobj(wbits=31)
         try:
             reader.decompress(tail[position:])
         except zlib.error:
-            continue  # it only looks like the beginning of one
+            continue  # these bytes only look like a member's beginning
         if reader.eof:
             return len(tail) - len(reader.unused_data)
     return 0

@@ -1,4 +1,4 @@
-"""Files that commands write."""
+"""Write files for commands."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all, mode 0600. Raises CommandError."""
+    """Replace a file atomically, with mode 0600. Raises CommandError."""
     try:
         descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=path.name)
         try:

@@ -1,4 +1,4 @@
-"""What commands take as arguments: people, agents, vaults, dates."""
+"""Find what commands take as arguments: people, vaults, times."""
 
 from argparse import ArgumentParser
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from secrets_app.services.identity import principal_for_user
 
 
 def person_named(username: str) -> Principal:
-    """The principal of a person, by what they sign in with. Raises CommandError."""
+    """Return the principal of a person, by what they sign in with. Raises CommandError."""
     model = get_user_model()
     user = model._default_manager.filter(**{model.USERNAME_FIELD: username}).first()
     if user is None:
@@ -23,7 +23,7 @@ def person_named(username: str) -> Principal:
 
 
 def vault_named(id_or_name: str) -> Vault:
-    """A living vault by id, or by a name that only one has. Raises CommandError."""
+    """Return an undeleted vault by its id, or by a name that only one has. Raises CommandError."""
     living = Vault.objects.filter(deleted_at__isnull=True)
     try:
         found = list(living.filter(pk=UUID(id_or_name)))
@@ -47,7 +47,7 @@ def chosen_vault_id(options: Mapping[str, Any]) -> UUID | None:
 
 
 def instant(text: str) -> datetime:
-    """An ISO 8601 date-time with offset. Raises CommandError."""
+    """Parse an ISO 8601 date-time with offset. Raises CommandError."""
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, a line now and then elsewhere, nothing for --json."""
+"""Show how far a long command is: a bar on a terminal, some lines elsewhere, nothing with --json."""
 
 import sys
 import time
@@ -20,7 +20,7 @@ _LINE_EVERY_S = 5.0
 
 @contextmanager
 def progress(what: str, *, total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Yields a function that is told how many more of `total` are done. Writes to stderr."""
+    """Yield a function that takes how many more of `total` are done. Writes to stderr."""
     if quiet:
         yield lambda _: None
     elif sys.stderr.isatty():

@@ -1,4 +1,4 @@
-"""Times on command lines."""
+"""Parse times on command lines."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ from django.core.management.base import CommandError
 
 
 def instant(text: str) -> datetime:
-    """An ISO 8601 date or date-time, in UTC where it names no offset. Raises CommandError."""
+    """Parse an ISO 8601 date or date-time, in UTC unless it has an offset. Raises CommandError."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

@@ -1,5 +1,8 @@
-"""The audit log. Rows refer to others by id, so that they outlive them; events and seals are only ever
-inserted, but for the mark that an event was sealed, or that a seal's events were exported or pruned."""
+"""Store the audit log. Rows refer to others by id only, so they outlive them.
+
+Events and seals are only inserted. The one change later is a mark: an event was sealed, or a seal's
+events were exported or pruned.
+"""
 
 from django.db import models
 from django.utils import timezone
@@ -9,9 +12,10 @@ from secrets_app.models.ids import uuid7
 
 
 class AuditEvent(models.Model):
-    """Who did what to which resource, from where, and how it ended. Never a value, token or key.
+    """Who did what to which resource, from where, and how it ended. Never contains a value, token or
+    key.
 
-    `mac` covers everything but `seal_number`, which says in which seal's tree the event is.
+    `mac` covers everything except `seal_number`, the seal whose tree contains the event.
     """
 
     class Outcome(models.TextChoices):
@@ -36,14 +40,14 @@ class AuditEvent(models.Model):
     seal_number = models.PositiveBigIntegerField(null=True, editable=False)
 
     class Meta:
-        # Ids rise with time, so each list is one walk down an index, whichever filter it has.
+        # Ids rise with time, so each list walks down one index, whichever filter it has.
         indexes = [
             models.Index(fields=["vault_id", "id"], name="auditevent_vault"),
             models.Index(fields=["actor_id", "id"], name="auditevent_actor"),
             models.Index(fields=["resource_id", "id"], name="auditevent_resource"),
             models.Index(fields=["action", "id"], name="auditevent_action"),
             models.Index(fields=["seal_number", "id"], name="auditevent_seal"),
-            # Of what was refused only, so that a read or write has no more to index than before.
+            # Only failures and denials, so that a successful read or write has no more to index.
             models.Index(
                 fields=["id"], name="auditevent_refused", condition=~models.Q(outcome="success")
             ),
@@ -54,11 +58,10 @@ class AuditEvent(models.Model):
 
 
 class AuditSeal(models.Model):
-    """One link of the chain: the root of a Merkle tree of events, signed, with the hash of the seal
-    before it.
+    """A link of the chain: the signed root of a Merkle tree of events, with the hash of the seal before.
 
-    `events` counts those of this tree, `total` those of all seals up to it. `prune_signature` vouches
-    that the events were removed by `prune_audit`.
+    `events` counts those of this tree, `total` those of all seals up to this one. `prune_signature`
+    proves that `prune_audit` removed the events.
     """
 
     number = models.PositiveBigIntegerField(primary_key=True)
@@ -80,7 +83,7 @@ class AuditSeal(models.Model):
 
 
 class AuditKey(models.Model):
-    """The secret that MACs and signatures are made with, wrapped by the root key `root_key_id`."""
+    """The secret behind MACs and signatures, wrapped by the root key `root_key_id`."""
 
     number = models.PositiveIntegerField(primary_key=True)
     root_key_id = models.CharField(max_length=512)
@@ -92,5 +95,5 @@ class AuditKey(models.Model):
         return f"audit key {self.number}"
 
     def wrapped_key(self) -> WrappedAuditKey:
-        """The key as the keyring takes it."""
+        """Return the key in the form that the keyring takes."""
         return WrappedAuditKey(self.number, self.root_key_id, bytes(self.wrapped))

@@ -1,4 +1,4 @@
-"""First answers to requests that carried an Idempotency-Key, kept so that a repeat gets them again."""
+"""Store the first answers to requests with an Idempotency-Key, so that a repeat gets them again."""
 
 from uuid import uuid4
 
@@ -12,8 +12,12 @@ from secrets_app.models.vault import VaultKey
 
 
 class IdempotencyKey(models.Model):
-    """One key of one principal. Holds no value: the answer has none, and the request is a digest,
-    sealed under `vault_key` where the request may hold a value (a bare one could be guessed)."""
+    """A key of one principal, with the digest of its request and the answer. It contains no secret
+    value.
+
+    A request may contain one that could be guessed from a bare digest, so its digest is sealed under
+    `vault_key`.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     principal = models.ForeignKey(
@@ -22,7 +26,7 @@ class IdempotencyKey(models.Model):
     key_digest = models.CharField(max_length=64, editable=False)
     request_digest = models.BinaryField(editable=False)
     vault_key = models.ForeignKey(VaultKey, on_delete=models.CASCADE, null=True, related_name="+")
-    # Who is carrying the request out; another takes over when the first is not heard of any more.
+    # Identifies who carries the request out. Another takes over when the first has died.
     claim = models.UUIDField(default=uuid4, editable=False)
     claimed_at = models.DateTimeField(default=timezone.now)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)

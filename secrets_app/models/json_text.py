@@ -1,5 +1,7 @@
-"""JSON kept as text, so that every database gives back what was put in: jsonb, for one, reorders
-members and turns 1e16 into an integer."""
+"""Store JSON as text, so that every database returns it unchanged.
+
+PostgreSQL's jsonb reorders members and turns 1e16 into an integer.
+"""
 
 import json
 from typing import Any
@@ -8,7 +10,7 @@ from django.db import models
 
 
 class JSONTextField(models.TextField):  # type: ignore[type-arg]
-    """A JSON value of any kind; None is NULL."""
+    """A JSON value of any kind. None is NULL."""
 
     _pyi_private_set_type: Any
     _pyi_private_get_type: Any

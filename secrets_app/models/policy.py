@@ -1,4 +1,4 @@
-"""Policies: who may do what below which paths of a vault. The rules themselves are in `policy/`."""
+"""Store policies: who may do what below which paths of a vault. `policy/` judges them."""
 
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ from secrets_app.policy.path import MAX_PATH_CHARS
 
 
 class Policy(models.Model):
-    """`pattern`, `permissions` and `conditions` are validated by `services.access.policies`."""
+    """A policy. `services.access.policies` validates `pattern`, `permissions` and `conditions`."""
 
     class Effect(models.TextChoices):
         ALLOW = "allow"
@@ -24,7 +24,7 @@ class Policy(models.Model):
     vault = models.ForeignKey(
         Vault, on_delete=models.PROTECT, related_name="policies", db_index=False
     )
-    # One of the two: a principal, or a group of people of the host project.
+    # Exactly one is set: a principal, or one of the host project's groups of people.
     principal = models.ForeignKey(
         Principal, on_delete=models.PROTECT, null=True, blank=True, related_name="policies"
     )

@@ -1,4 +1,4 @@
-"""Who acts: principals, the keys they sign in with, and the tokens that were ended early."""
+"""Store who acts: principals, their API keys, and the tokens that were ended early."""
 
 from uuid import uuid4
 
@@ -11,9 +11,9 @@ from secrets_app.models.json_text import JSONTextField
 
 
 class Principal(models.Model):
-    """One row per actor. Policies, owners, creators and audit events refer to it, never to a user.
+    """An actor. Policies, owners, creators and audit events refer to it, never to a user.
 
-    `token_generation` is written into each token; raising it ends all tokens issued before.
+    Each token contains its `token_generation`. Raising that ends all earlier tokens.
     """
 
     class Kind(models.TextChoices):
@@ -49,8 +49,10 @@ class Principal(models.Model):
 
 
 class Agent(models.Model):
-    """What a principal of kind `agent` has besides. Looked after by its owner: the person who registered
-    it, or was handed it since. It works only while its owner may sign in.
+    """What an agent has besides its principal.
+
+    Its owner manages it: the person who registered it, or got it handed over. It works only while the
+    owner may sign in.
 
     An empty list of vaults means no restriction.
     """
@@ -72,10 +74,10 @@ class Agent(models.Model):
 
 
 class ApiKey(models.Model):
-    """A long-lived key. Only its SHA-256 is kept: the key has 256 random bits, so that is enough.
+    """A long-lived key. Its SHA-256 alone is stored, which is enough for 256 random bits.
 
-    `parent` is the key that it was made with, itself or by a token: what it ends with. It is set when
-    the key is made and never changed, so that there are no cycles.
+    `parent` is the key that made this one, itself or by a token; this key ends with it. It is set once,
+    when the key is made, so there are no cycles.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -105,7 +107,7 @@ class ApiKey(models.Model):
 
 
 class RevokedToken(models.Model):
-    """A token that was ended before its time. The row can go once the token has expired anyway."""
+    """A token that was ended early. The row can go once the token has expired."""
 
     jti = models.CharField(primary_key=True, max_length=64)
     principal = models.ForeignKey(Principal, on_delete=models.CASCADE, related_name="+")

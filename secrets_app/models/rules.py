@@ -1,6 +1,6 @@
-"""The policies that concern a principal in a vault, as one column of the principal's row.
+"""Read a principal's policies in a vault as one column of the principal's row.
 
-With it everything about a request comes with one query, however many policies there are.
+So one query brings all that a request needs, however many policies there are.
 """
 
 import json
@@ -20,11 +20,13 @@ from secrets_app.models.policy import Policy
 from secrets_app.models.principal import Principal
 from secrets_app.policy.decision import Rule
 
-_KEPT_CHARS = 64 * 1024
+_MAX_CACHED_CHARS = 64 * 1024
 
 
 class _JSONList(Aggregate):
-    """A JSON array as text: what was parsed before need not be parsed again."""
+    """Aggregate into a JSON array as text, so that a text that was parsed before need not be parsed
+    again.
+    """
 
     function = "JSON_GROUP_ARRAY"
     output_field = TextField()
@@ -36,8 +38,10 @@ class _JSONList(Aggregate):
 
 @ForeignKey.register_lookup
 class _InSubquery(RelatedIn):
-    """`IN`, said so that PostgreSQL uses an index for this side of an OR too. Otherwise it looks at all
-    policies of the vault."""
+    """An `IN` that PostgreSQL answers with an index even as one side of an OR.
+
+    Otherwise it looks at all policies of the vault.
+    """
 
     lookup_name = "in_subquery"
 
@@ -48,12 +52,12 @@ class _InSubquery(RelatedIn):
 
 
 def rules_in(vault_id: Any) -> Subquery:
-    """For a queryset of principals: their policies in a vault, their groups' included, as JSON."""
-    concerned = Q(principal_id=OuterRef("pk"))
+    """Return a principal's policies in a vault, and those of its groups, as a subquery of JSON text."""
+    applies = Q(principal_id=OuterRef("pk"))
     if users_have_groups():
-        concerned |= Q(group__in_subquery=_group_ids_of(OuterRef(OuterRef("user_id"))))
+        applies |= Q(group__in_subquery=_group_ids_of(OuterRef(OuterRef("user_id"))))
     rules = (
-        Policy.objects.filter(concerned, Q(vault_id=vault_id))
+        Policy.objects.filter(applies, Q(vault_id=vault_id))
         .order_by()
         .values("vault_id")
         .annotate(
@@ -74,19 +78,19 @@ def rules_in(vault_id: Any) -> Subquery:
 
 
 def policies_of(principal_id: UUID) -> QuerySet[Policy]:
-    """A principal's policies in all vaults, its groups' included."""
-    concerned = Q(principal_id=principal_id)
+    """Return a principal's policies in all vaults, and those of its groups."""
+    applies = Q(principal_id=principal_id)
     if users_have_groups():
         user = Principal.objects.filter(pk=principal_id, user__isnull=False).values("user_id")
-        concerned |= Q(group_id__in=_group_ids_of(Subquery(user[:1])))
-    return Policy.objects.filter(concerned)
+        applies |= Q(group_id__in=_group_ids_of(Subquery(user[:1])))
+    return Policy.objects.filter(applies)
 
 
 def parse_rules(text: str | None) -> tuple[Rule, ...]:
-    """The column of `rules_in` as rules of the policy package."""
+    """Parse the column of `rules_in` into rules of the policy package."""
     if text is None:
         return ()
-    return _parse_kept(text) if len(text) <= _KEPT_CHARS else _parse(text)
+    return _parse_cached(text) if len(text) <= _MAX_CACHED_CHARS else _parse(text)
 
 
 def _parse(text: str) -> tuple[Rule, ...]:
@@ -103,12 +107,12 @@ def _parse(text: str) -> tuple[Rule, ...]:
     )
 
 
-# The same text says the same: nothing that was changed since is kept here.
-_parse_kept = lru_cache(maxsize=1024)(_parse)
+# A cached text is never out of date: other rules are another text.
+_parse_cached = lru_cache(maxsize=1024)(_parse)
 
 
 def _loads(text: str | None) -> object:
-    """JSON kept as text. What is not JSON at all stays what it is, and makes no sense to anybody."""
+    """Parse JSON. Text that is not JSON stays text, which no rule understands."""
     if text is None:
         return None
     try:
@@ -119,7 +123,7 @@ def _loads(text: str | None) -> object:
 
 
 def _instant(text: str | None) -> datetime | None:
-    """SQLite writes times without an offset, in UTC."""
+    """Parse a time. SQLite writes it without an offset, in UTC."""
     if text is None:
         return None
     parsed = datetime.fromisoformat(text)
@@ -127,7 +131,7 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def groups_of(user_id: Any) -> QuerySet[Group]:
-    """The groups of a person, none where the project's people have none."""
+    """Return a person's groups; none if the host project's user model has no groups."""
     return Group.objects.filter(user=user_id) if users_have_groups() else Group.objects.none()
 
 
@@ -136,6 +140,7 @@ def _group_ids_of(user_id: Any) -> Subquery:
 
 
 def users_have_groups() -> bool:
+    """Tell whether the host project's user model has groups."""
     try:
         get_user_model()._meta.get_field("groups")
     except FieldDoesNotExist:

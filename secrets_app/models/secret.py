@@ -1,4 +1,4 @@
-"""Secrets and their versions."""
+"""Store secrets and their versions."""
 
 from typing import Any
 from uuid import uuid4
@@ -25,13 +25,13 @@ class PathField(models.CharField):  # type: ignore[type-arg]
 
     def db_parameters(self, connection: Any) -> Any:
         parameters: dict[str, Any] = dict(super().db_parameters(connection))
-        # SQLite compares bytes anyway; PostgreSQL sorts by the language of the database otherwise.
+        # SQLite always compares bytes. Without this, PostgreSQL sorts by the database's language.
         parameters["collation"] = "C" if connection.vendor == "postgresql" else None
         return parameters
 
 
 class Secret(models.Model):
-    """A path in a vault. Its id stays the same over versions, deletion and revival."""
+    """A path in a vault. Its id survives new versions, deletion and revival."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     vault = models.ForeignKey(
@@ -69,7 +69,7 @@ class Secret(models.Model):
 
 
 class SecretVersion(models.Model):
-    """One write. Type, metadata, expiry and access count belong to the version, not to the path."""
+    """A written value. Type, metadata, expiry and access count belong to the version, not to the path."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     vault = models.ForeignKey(Vault, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -122,7 +122,7 @@ class SecretVersion(models.Model):
         return f"{self.secret_id} v{self.number}"
 
     def encryption_context(self) -> EncryptionContext:
-        """What the value is bound to. `secret` and `vault_key` must be loaded already."""
+        """Return what the value is bound to. `secret` and `vault_key` must be loaded already."""
         return EncryptionContext(
             vault_id=self.vault_id,
             secret_id=self.secret_id,
@@ -134,13 +134,15 @@ class SecretVersion(models.Model):
 
 
 def versions_with_rows(vault_id: Any) -> models.QuerySet[SecretVersion]:
-    """Versions of a vault, along with all that is needed to open and to show them."""
+    """Return the versions of a vault, with the rows that are needed to open and show them."""
     return SecretVersion.objects.select_related("secret", "vault_key", "created_by").filter(
         vault_id=vault_id, secret__vault_id=vault_id
     )
 
 
 def id_at(vault_id: Any, path: Any) -> models.Subquery:
-    """The id of the secret at a path. To find versions by it, and not by a join with their secret, which
-    SQLite begins with all versions of the vault."""
+    """Return the id of the secret at a path, as a subquery for finding its versions.
+
+    With a join instead, SQLite would begin with all versions of the vault.
+    """
     return models.Subquery(Secret.objects.filter(vault_id=vault_id, path=path).values("pk")[:1])

@@ -1,4 +1,4 @@
-"""Vaults and their key-encryption keys."""
+"""Store vaults and their key-encryption keys (KEKs)."""
 
 from uuid import uuid4
 
@@ -11,8 +11,7 @@ from secrets_app.models.principal import Principal
 
 
 class Vault(models.Model):
-    """`name_key` is a digest of the name as it is compared: one owner has no two names that look alike
-    but for their case."""
+    """A vault. `name_key` is a digest of the name without case, by which an owner's names are unique."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     owner = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="vaults")
@@ -39,7 +38,7 @@ class Vault(models.Model):
 
 
 class VaultKey(models.Model):
-    """One version of a vault's KEK, wrapped by the root key `root_key_id`."""
+    """A version of a vault's KEK, wrapped by the root key `root_key_id`."""
 
     class State(models.TextChoices):
         ACTIVE = "active"
@@ -70,20 +69,24 @@ class VaultKey(models.Model):
         return f"{self.vault_id} v{self.version} ({self.state})"
 
     def wrapped_key(self) -> WrappedKek:
-        """The key as the keyring takes it."""
+        """Return the key in the form that the keyring takes."""
         return WrappedKek(self.vault_id, self.version, self.root_key_id, bytes(self.wrapped))
 
 
 def is_consistent() -> Q:
-    """Holds for a vault that is in use and whose marks fit its keys: it was not destroyed, and a key
-    seals. To be used in a filter or an annotation of vaults."""
+    """Return the condition of a vault in use whose marks fit its keys.
+
+    It is not destroyed and has an active key. For a filter or an annotation of vaults.
+    """
     sealing = VaultKey.objects.filter(vault=OuterRef("pk"), state=VaultKey.State.ACTIVE)
     return Q(destroyed_at__isnull=True) & Q(Exists(sealing))
 
 
 def is_destroyed() -> Q:
-    """Holds for a vault that a purge destroyed: it was deleted before, and no key is left. A mark alone,
-    which somebody may have put there, does not do."""
+    """Return the condition of a vault that a purge destroyed: it was deleted, and no key is left.
+
+    The mark alone is not enough, since somebody may have put it there.
+    """
     left = VaultKey.objects.filter(vault=OuterRef("pk")).exclude(
         state=VaultKey.State.DESTROYED, wrapped=b""
     )

@@ -1,8 +1,8 @@
-"""Who may do what: pure rules from (owner, policies, path, permission, address, time) to a Decision.
+"""Decide who may do what: a pure function of owner, policies, path, permission, address and time.
 
-Default deny. The vault's owner may do everything in it. Otherwise an explicit deny beats every
-allow, and an allow is needed. Where a policy cannot be understood or judged, it counts against the
-caller: such an allow does not apply, such a deny does.
+The default is to deny. A vault's owner may do everything in it. Anybody else needs an allow, and an
+explicit deny beats every allow. A policy that cannot be understood or judged counts against the caller:
+an allow does not apply then, a deny does.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ class Permission(StrEnum):
     LIST = "list"
 
 
-# What can be written into a policy, and what each of them stands for.
+# What a policy may contain, and the permissions that each stands for.
 GRANTABLE: dict[str, frozenset[Permission]] = {
     "read": frozenset({Permission.READ, Permission.LIST}),
     "write": frozenset({Permission.WRITE, Permission.DELETE, Permission.ROTATE}),
@@ -47,7 +47,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A policy row, as far as a decision needs it: `permissions` and `conditions` in their JSON form."""
+    """The part of a policy's row that a decision needs. `permissions` and `conditions` are parsed JSON."""
 
     policy_id: UUID
     pattern: str
@@ -59,7 +59,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The outcome, why, and by which policies (empty for the owner and where none matched)."""
+    """The outcome, the reason, and the deciding policies (empty for the owner and if none matched)."""
 
     allowed: bool
     reason: Reason
@@ -75,7 +75,7 @@ def decide(
     address: str | None,
     now: datetime,
 ) -> Decision:
-    """Judge one request. `path` is a valid path, `address` the client's IP, `now` timezone-aware."""
+    """Judge a request. `path` is a valid path, `address` the client's IP, `now` timezone-aware."""
     if is_owner:
         return Decision(True, Reason.OWNER)
     allows: list[UUID] = []
@@ -93,7 +93,7 @@ def decide(
 
 
 def holds(rule: Rule, *, permission: Permission, address: str | None, now: datetime) -> bool:
-    """Whether a rule concerns this request, its path aside."""
+    """Tell whether a rule applies to a request, apart from its path."""
     if rule.expires_at is not None and rule.expires_at <= now:
         return False
     if not isinstance(rule.permissions, (list, tuple)) or not all(

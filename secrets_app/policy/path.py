@@ -1,4 +1,4 @@
-"""The path rule (wire contract, part A): the only spelling of a path that policy and storage see."""
+"""Validate paths (wire contract, part A): policy and storage see exactly one spelling of each."""
 
 import re
 
@@ -12,7 +12,7 @@ _PATH = re.compile(PATH_REGEX)
 
 
 def parse_path(raw: str) -> str:
-    """Return `raw` when it is a valid path; raises InvalidPath otherwise. Nothing is normalised."""
+    """Return `raw` if it is a valid path; nothing is normalised. Raises InvalidPath."""
     if len(raw) > MAX_PATH_CHARS or _PATH.fullmatch(raw) is None:
         raise InvalidPath
     return raw

@@ -1,4 +1,4 @@
-"""Path patterns (wire contract, part B): `*` is one segment, `**` any number of them, also none."""
+"""Match path patterns (wire contract, part B): `*` is one segment, `**` any number, also none."""
 
 import re
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ _SEGMENT_REGEX = {"*": "[^/]+/", "**": "(?:[^/]+/)*"}
 
 
 def parse_pattern(raw: str) -> str:
-    """Return `raw` when it is a valid pattern; raises InvalidPattern otherwise."""
+    """Return `raw` if it is a valid pattern. Raises InvalidPattern."""
     if len(raw) > MAX_PATH_CHARS or _PATTERN.fullmatch(raw) is None:
         raise InvalidPattern
     return raw
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Whether a valid `pattern` covers a valid `path`.
+    """Tell whether a valid `pattern` covers a valid `path`.
 
-    Compares segments, never characters, in time proportional to the product of both lengths at
-    worst: on a mismatch only the latest `**` is stretched, since an earlier one could gain nothing.
+    It compares whole segments. On a mismatch only the latest `**` is extended, since extending an
+    earlier one gains nothing; so the time is at most proportional to the product of both lengths.
     """
     return _match_segments(pattern.split("/"), path.split("/"))
 

@@ -1,8 +1,8 @@
 """AWS KMS: `aws-kms://arn:aws:kms:<region>:<account>:key/<id>`. Needs the extra `aws` (boto3).
 
-Credentials and endpoint are found as every AWS SDK finds them (environment, profile, role,
-AWS_ENDPOINT_URL). The context is bound as KMS's encryption context; it is no secret, and shows in
-CloudTrail. The key's own rotation inside KMS needs nothing done here.
+Credentials and endpoint come from the usual places of AWS SDKs (environment, profile, role,
+AWS_ENDPOINT_URL). The context is bound as KMS's encryption context; it is not secret, and CloudTrail
+shows it. When KMS rotates the key itself, nothing has to be done here.
 """
 
 import base64
@@ -34,7 +34,7 @@ _PASSING = {
 
 
 def from_url(url: str, *, timeout_s: float) -> "AwsKmsProvider":
-    """Raises ConfigurationError unless the URL names a key by its ARN."""
+    """Make the provider of a URL. Raises ConfigurationError unless it names a key by its ARN."""
     arn = url.removeprefix("aws-kms://")
     match = _ARN.fullmatch(arn)
     if match is None:
@@ -42,7 +42,7 @@ def from_url(url: str, *, timeout_s: float) -> "AwsKmsProvider":
             "An aws-kms:// entry of ROOT_KEY_URLS names a key by its ARN, arn:aws:kms:<region>:"
             "<account>:key/<id>. An alias would not do: it can be pointed at another key."
         )
-    # At DEBUG botocore logs requests and answers whole, keys included.
+    # At DEBUG botocore logs whole requests and answers, with the keys in them.
     logging.getLogger("botocore").setLevel(logging.INFO)
     config = Config(
         connect_timeout=timeout_s / 2,
@@ -80,14 +80,14 @@ class AwsKmsProvider:
         if key_id != self.active_key_id or not blob:
             raise OpenError
         with _errors_translated():
-            # KeyId keeps a blob made under any other key of the account from being opened.
+            # With KeyId, KMS does not open a blob of any other key of the account.
             answer = self._client.decrypt(
                 KeyId=self._arn, CiphertextBlob=blob, EncryptionContext=_as_strings(context)
             )
         return answer["Plaintext"]
 
     def check_health(self) -> None:
-        """Encrypts a few bytes, so that a disabled key is noticed as much as a network that is down."""
+        """Encrypt a few bytes: that notices a disabled key as well as a broken network."""
         self.wrap(b"health", b"health")
 
 

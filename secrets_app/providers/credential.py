@@ -1,4 +1,4 @@
-"""Where a provider's own credential (a PIN, a token) is found: `file:/path` or `env:NAME`."""
+"""Read a provider's own credential (a PIN, a token) from `file:/path` or `env:NAME`."""
 
 import os
 import re
@@ -12,22 +12,24 @@ _MAX_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """Names a credential and never holds it: it is read anew each time it is needed."""
+    """The name of a credential. The credential is not kept, but read each time it is needed."""
 
     source: str
 
     @classmethod
     def at(cls, source: str, *, what: str) -> "Credential":
-        """Raises ConfigurationError unless `source` is `file:/absolute/path` or `env:NAME`."""
+        """Name a credential. Raises ConfigurationError unless `source` is `file:/absolute/path` or
+        `env:NAME`.
+        """
         if re.fullmatch(r"file:/.+|env:[A-Za-z_][A-Za-z0-9_]*", source) is None:
-            # It may be the credential itself that was put here, so it is not shown.
+            # Somebody may have set the credential itself here, so the text is not shown.
             raise ConfigurationError(
                 f"{what} must be given as file:/absolute/path or env:NAME, never as itself."
             )
         return cls(source)
 
     def read(self) -> str:
-        """The credential, without the line end after it. Raises ProviderError when it is not there."""
+        """Return the credential without a final line end. Raises ProviderError if there is none."""
         kind, _, name = self.source.partition(":")
         try:
             if kind == "env":

@@ -1,11 +1,11 @@
 """Google Cloud KMS: `gcp-kms://projects/<p>/locations/<l>/keyRings/<r>/cryptoKeys/<k>`.
 
 Needs the extra `gcp` (google-cloud-kms). Credentials are Google's application default ones. The
-context is bound as additional authenticated data, and what is sent and received is checked by CRC32C
-both ways (Google Cloud KMS, "Verifying end-to-end data integrity"). The key's own rotation inside
-KMS needs nothing done here.
+context is bound as additional authenticated data. CRC32C checks protect requests and answers (Google
+Cloud KMS, "Verifying end-to-end data integrity"). When KMS rotates the key itself, nothing has to be
+done here.
 
-GCP_KMS_EMULATOR_HOST=127.0.0.1:port talks plain gRPC, without credentials, to a server of tests.
+GCP_KMS_EMULATOR_HOST=127.0.0.1:port makes it talk plain gRPC, without credentials, to a test server.
 """
 
 import ipaddress
@@ -39,7 +39,7 @@ _NAME = re.compile(
     r"projects/[a-z0-9:.-]+/locations/[a-z0-9-]+/keyRings/[\w-]{1,63}/cryptoKeys/[\w-]{1,63}",
     re.ASCII,
 )
-# gRPC waits up to two minutes between attempts to connect; this is back sooner.
+# gRPC waits up to two minutes between attempts to connect; this shortens it.
 _CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2000),
@@ -56,7 +56,7 @@ _PASSING = (
 
 
 def from_url(url: str, *, timeout_s: float) -> "GcpKmsProvider":
-    """Raises ConfigurationError unless the URL names a key, without a version."""
+    """Make the provider of a URL. Raises ConfigurationError unless it names a key, without a version."""
     name = url.removeprefix("gcp-kms://")
     if _NAME.fullmatch(name) is None:
         raise ConfigurationError(
@@ -66,7 +66,7 @@ def from_url(url: str, *, timeout_s: float) -> "GcpKmsProvider":
     emulator = os.environ.get("GCP_KMS_EMULATOR_HOST", "")
     if emulator and not _is_loopback(emulator):
         raise ConfigurationError("GCP_KMS_EMULATOR_HOST must be a loopback address and port.")
-    # At DEBUG Google's clients log requests and answers, keys included.
+    # At DEBUG Google's clients log requests and answers, with the keys in them.
     logging.getLogger("google").setLevel(logging.INFO)
     return GcpKmsProvider(name, emulator, timeout_s=timeout_s)
 
@@ -118,11 +118,11 @@ class GcpKmsProvider:
         return bytes(answer.plaintext)
 
     def check_health(self) -> None:
-        """Encrypts a few bytes, so that a disabled key is noticed as much as a network that is down."""
+        """Encrypt a few bytes: that notices a disabled key as well as a broken network."""
         self.wrap(b"health", b"health")
 
     def _connected(self) -> KeyManagementServiceClient:
-        """The client, made at first use: looking for credentials may itself ask the network."""
+        """Return the client, made at first use: looking for credentials may itself ask the network."""
         with self._connecting:
             if self._client is None:
                 self._client = self._connect()
@@ -145,7 +145,9 @@ def _secure_channel(host: str, **options: Any) -> grpc.Channel:
 
 @contextmanager
 def _errors_translated(invalid: CryptoError) -> Iterator[None]:
-    """`invalid` is what InvalidArgument means: that depends on the call."""
+    """Translate Google's exceptions; `invalid` is for InvalidArgument, whose meaning depends on the
+    call.
+    """
     try:
         yield
     except api.InvalidArgument:

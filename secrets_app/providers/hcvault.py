@@ -1,15 +1,15 @@
 """HashiCorp Vault or OpenBao: `hcvault://host:port/<mount>/keys/<name>`, a key of its transit engine.
 
 Needs the extra `hcvault` (hvac) and a server that binds `associated_data` (Vault 1.9, any OpenBao);
-one that ignored it would be noticed by the health check. Options, after `?` and joined by `&`:
+the health check notices one that ignores it. Options, after `?` and joined by `&`:
 
     token=file:/path or env:NAME    where the token is; env:VAULT_TOKEN by default
     ca=/path                        certificates to trust instead of the system's
     namespace=name                  as Vault Enterprise, HCP and OpenBao have them
     tls=off                         plain HTTP, on loopback addresses only
 
-The token is renewed in the background when half of its time is over. When it is refused it is read
-anew, so an agent that writes the file (Vault Agent's sink) may replace it at any time.
+The token is renewed in the background after half of its time. When it is refused, it is read again, so
+an agent that writes the file (Vault Agent's sink) may replace it at any time.
 """
 
 import base64
@@ -35,14 +35,14 @@ from secrets_app.providers.credential import Credential
 logger = logging.getLogger("secrets_app.providers.hcvault")
 
 _OPTIONS = {"token", "ca", "namespace", "tls"}
-# Of what the server answers with 400 these are about the key, not about what is to be opened.
+# Of the server's 400 answers, these are about the key and not about the blob.
 _ABOUT_THE_KEY = re.compile(r"disallowed by policy|key not found|does not support|soft.deleted")
 _REFUSED = "The transit engine refused the operation ({})."
 _RETRY_RENEWAL_S = 30.0
 
 
 def from_url(url: str, *, timeout_s: float) -> "TransitProvider":
-    """Raises ConfigurationError that says what the URL lacks."""
+    """Make the provider of a URL. Raises ConfigurationError, which says what the URL lacks."""
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     match = re.fullmatch(r"/([\w./-]+)/keys/([\w.-]+)", parts.path, re.ASCII)
@@ -121,7 +121,7 @@ class TransitProvider:
             raise OpenError from None
 
     def check_health(self) -> None:
-        """Wraps and unwraps a few bytes, and makes sure that the server binds the context."""
+        """Wrap and unwrap a few bytes, and check that the server binds the context."""
         blob = self.wrap(b"health", b"right")
         if self.unwrap(self.active_key_id, blob, b"right") != b"health":
             raise ProviderError("The transit engine did not give back what it was given.")
@@ -137,12 +137,12 @@ class TransitProvider:
             try:
                 return call(self._name, mount_point=self._mount, **arguments)
             except (vault.Forbidden, vault.Unauthorized):
-                # The token may have ended and a new one may be there.
+                # The token may have expired, and a new one may be there.
                 self._sign_in(used)
                 return call(self._name, mount_point=self._mount, **arguments)
 
     def _sign_in(self, refused: str) -> str:
-        """Read the token and see to its renewal, unless another thread has just done so."""
+        """Read the token and start its renewal, unless another thread has just done so."""
         with self._signing_in:
             if self._client.token != refused:
                 return str(self._client.token)
@@ -157,14 +157,15 @@ class TransitProvider:
         try:
             data = self._client.auth.token.lookup_self()["data"]
         except (vault.Forbidden, vault.InvalidRequest):
-            return  # refused at its first use, or it may not look at itself
+            return  # its first use will refuse it, or it may just not look itself up
         except (vault.VaultError, requests.RequestException):
-            data = {"renewable": True, "ttl": 2 * _RETRY_RENEWAL_S}  # to be seen when it is back
+            # To be looked up when the server is back.
+            data = {"renewable": True, "ttl": 2 * _RETRY_RENEWAL_S}
         if data.get("renewable"):
             _start_renewal(self, token, float(data["ttl"]) / 2)
 
     def renew(self, token: str) -> float | None:
-        """Renew the token; returns in how many seconds to do so again, None when it is not in use."""
+        """Renew the token. Returns the seconds until the next renewal, None if the token is not in use."""
         if self._client.token != token:
             return None
         try:
@@ -179,7 +180,7 @@ class TransitProvider:
 
 
 def _start_renewal(provider: TransitProvider, token: str, wait_s: float) -> None:
-    """Renew in the background for as long as the provider and its token are in use."""
+    """Renew in the background as long as the provider and its token are in use."""
     alive = weakref.ref(provider)
     gone = threading.Event()
     weakref.finalize(provider, gone.set)
@@ -196,7 +197,7 @@ def _start_renewal(provider: TransitProvider, token: str, wait_s: float) -> None
 
 @contextmanager
 def _errors_translated() -> Iterator[None]:
-    """InvalidRequest passes: what it means depends on the call."""
+    """Translate hvac's exceptions, except InvalidRequest, whose meaning depends on the call."""
     try:
         yield
     except vault.InvalidRequest:

@@ -1,4 +1,4 @@
-"""Root keys from a file (`file:/path`) or an environment variable (`env:NAME`).
+"""Read root keys from a file (`file:/path`) or an environment variable (`env:NAME`).
 
 Both hold the same text: one key a line, 32 random bytes in base64. The first wraps, all unwrap.
 Empty lines and lines that begin with `#` are skipped. A key's id is derived from the key itself, so
@@ -39,17 +39,17 @@ class LocalProvider:
         return cipher.decrypt(blob, context)
 
     def check_health(self) -> None:
-        """A key in memory is always at hand."""
+        """Return: a key in memory always works."""
 
 
 def from_url(url: str, *, timeout_s: float) -> LocalProvider:  # noqa: ARG001  (nothing to wait for)
-    """Raises ConfigurationError that says what to do; never shows content."""
+    """Make the provider of a URL. Raises ConfigurationError, which says what to do and shows no content."""
     kind, _, name = url.partition(":")
     return from_file(name) if kind == "file" else from_environment(name)
 
 
 def from_file(path: str) -> LocalProvider:
-    """Read the key file. Raises ConfigurationError that says what to do; never shows content."""
+    """Read the key file. Raises ConfigurationError, which says what to do and shows no content."""
     file = Path(path)
     if not file.is_absolute():
         raise ConfigurationError("ROOT_KEY_URLS must name a root key file by an absolute path.")
@@ -70,9 +70,9 @@ def from_file(path: str) -> LocalProvider:
 
 
 def create_key(url: str) -> str:
-    """Add a fresh key to a key file, which is made when there is none; returns the key's id.
+    """Add a new key to a key file, which is created if there is none. Returns the key's id.
 
-    In a file that has keys it becomes the last, which only unwraps until it is moved to the top.
+    In a file with keys it becomes the last one, which only unwraps until its line is moved to the top.
     Raises ConfigurationError when the file is not what it should be.
     """
     file = Path(url.removeprefix("file:"))
@@ -96,7 +96,7 @@ def create_key(url: str) -> str:
 
 
 def from_environment(name: str) -> LocalProvider:
-    """Read the variable. Raises ConfigurationError that says what to do; never shows content."""
+    """Read the variable. Raises ConfigurationError, which says what to do and shows no content."""
     if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name) is None:
         raise ConfigurationError("ROOT_KEY_URLS has an env: entry that is not a variable's name.")
     raw = os.environ.get(name)
@@ -109,12 +109,12 @@ def from_environment(name: str) -> LocalProvider:
 
 
 def generate_root_key_text() -> str:
-    """A fresh key in the form that both read: one line of base64."""
+    """Return a new key as one line of base64, as file and variable contain it."""
     return base64.b64encode(os.urandom(KEY_BYTES)).decode() + "\n"
 
 
 def local_key_id(key: bytes) -> str:
-    """A name that tells keys apart and gives nothing away about them."""
+    """Derive a key's id, which tells keys apart and reveals nothing about them."""
     return "local:" + hashlib.sha256(b"vaultsite/v1/root-key-id" + key).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Hardware security modules, by PKCS #11: a URI of RFC 7512. Needs the extra `pkcs11`.
+"""Wrap with a hardware security module, by PKCS #11: a URI of RFC 7512. Needs the extra `pkcs11`.
 
     pkcs11:token=vault;object=root?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/pin
 
@@ -28,7 +28,7 @@ from secrets_app.providers.pkcs11_uri import KeyUri, parse
 
 _T = TypeVar("_T")
 
-# The token said no, and would again. Everything else may pass.
+# The token refused, and would refuse again. Any other error may be temporary.
 _REFUSED = (
     p11.AttributeTypeInvalid,
     p11.FunctionNotSupported,
@@ -41,12 +41,12 @@ _REFUSED = (
 )
 _WRONG_PIN = (p11.PinIncorrect, p11.PinInvalid, p11.PinLenRange, p11.PinLocked, p11.PinExpired)
 _DOES_NOT_OPEN = (p11.EncryptedDataInvalid, p11.EncryptedDataLenRange)
-# What SoftHSM and others answer to a wrong tag, and to much else.
+# SoftHSM and others answer this to a wrong tag, and to much else.
 _AMBIGUOUS = (p11.GeneralError, p11.FunctionFailed)
 
 
 def from_url(url: str, *, timeout_s: float) -> "Pkcs11Provider":  # noqa: ARG001
-    """Does not touch the token yet. Raises ConfigurationError that says what is missing."""
+    """Make the provider of a URI, without touching the token. Raises ConfigurationError."""
     uri = parse(url)
     if not Path(uri.module_path).is_file():
         raise ConfigurationError(
@@ -57,7 +57,7 @@ def from_url(url: str, *, timeout_s: float) -> "Pkcs11Provider":  # noqa: ARG001
 
 
 def create_key(url: str) -> str:
-    """Generate an AES-256 key inside the token, sensitive and not extractable; returns its name.
+    """Generate an AES-256 key inside the token, sensitive and not extractable. Returns its name.
 
     Raises ConfigurationError when the token has a key of that name, ProviderError.
     """
@@ -68,7 +68,7 @@ def create_key(url: str) -> str:
 
 @dataclass(slots=True)
 class _Module:
-    """A vendor's library in this process. `starts` counts how often it was initialised."""
+    """A vendor's library in this process. `starts` counts its initialisations."""
 
     path: str
     turn: threading.RLock = field(default_factory=threading.RLock)
@@ -82,10 +82,10 @@ class _Module:
         return pkcs11.lib(self.path)
 
     def restart(self) -> None:
-        """Initialise anew, after which every session is gone."""
+        """Initialise the library again. Every session is gone then."""
         self.starts += 1
         library = pkcs11.lib(self.path)
-        with suppress(p11.PKCS11Error):  # it was not initialised, which is what is wanted
+        with suppress(p11.PKCS11Error):  # it is not initialised, as wanted
             library.finalize()
         library.initialize()
 
@@ -118,13 +118,13 @@ class Pkcs11Provider:
         return self._with_key(lambda handle: _decrypt(handle, blob, context))
 
     def check_health(self) -> None:
-        """Wraps and unwraps a few bytes."""
+        """Wrap and unwrap a few bytes."""
         blob = self.wrap(b"health", b"health")
         if self.unwrap(self.active_key_id, blob, b"health") != b"health":
             raise ProviderError("The token did not give back what it was given.")
 
     def create_key(self) -> None:
-        """See the function of the same name."""
+        """Generate the key inside the token, as the function of this name says."""
         with self._module.turn, _errors_translated(), self._open(rw=True) as session:
             if any(True for _ in session.get_objects(self._query())):
                 raise ConfigurationError("The token has a key of that name already.")
@@ -142,7 +142,7 @@ class Pkcs11Provider:
             )
 
     def _with_key(self, use: Callable[[Any], _T]) -> _T:
-        """Run `use` with the key; once more on a new session when the kept one has an error."""
+        """Run `use` with the key, and again in a new session if the old session fails."""
         with self._module.turn, _errors_translated():
             if self._has_session():
                 try:
@@ -159,7 +159,9 @@ class Pkcs11Provider:
         return self._key is not None and self._start == self._module.starts
 
     def _connect(self) -> None:
-        """Have a session and the key's handle. Raises ProviderError when the key is not as it should be."""
+        """Open a session and find the key's handle. Raises ProviderError when the key is not as it
+        should be.
+        """
         self._session = self._key = None
         session = self._open()
         keys = list(session.get_objects(self._query()))
@@ -180,7 +182,7 @@ class Pkcs11Provider:
     def _open(self, *, rw: bool = False) -> Any:
         token = self._find_token()
         if token is None:
-            # A library sees tokens that came, or came back, only after it starts anew.
+            # A library sees a token that came (or came back) only after it is initialised again.
             self._module.restart()
             token = self._find_token()
         if token is None:
@@ -192,7 +194,7 @@ class Pkcs11Provider:
             )
         try:
             return token.open(rw=rw, user_pin=pin)
-        except p11.UserAlreadyLoggedIn:  # login is the process's, not the session's
+        except p11.UserAlreadyLoggedIn:  # a login counts for the process, not the session
             return token.open(rw=rw)
         except _WRONG_PIN:
             self._refused_pin = pin
@@ -246,7 +248,7 @@ def _decrypt(key: Any, blob: bytes, context: bytes) -> bytes:
     except _AMBIGUOUS:
         if not context:
             raise
-        # If the key opens something of its own, it was the blob; if not, this raises.
+        # If the key opens what it has just wrapped, the blob is at fault; otherwise this raises.
         _decrypt(key, _encrypt(key, b"probe", b""), b"")
         raise OpenError from None
     return plaintext

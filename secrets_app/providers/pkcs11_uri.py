@@ -1,4 +1,4 @@
-"""PKCS #11 URIs (RFC 7512), as far as they name one key and how to get at it."""
+"""Parse PKCS #11 URIs (RFC 7512), as far as they name one key and the way to it."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,9 @@ _QUERY = {"module-path", "pin-source"}
 
 @dataclass(frozen=True, slots=True)
 class KeyUri:
-    """`token`: what identifies the token, by RFC 7512 attribute. `label`, `id`: which key on it."""
+    """A key's address. `token`: the token's attributes by their RFC 7512 names. `label`, `id`: the key
+    on it.
+    """
 
     module_path: str
     pin_source: str
@@ -23,7 +25,7 @@ class KeyUri:
 
     @property
     def name(self) -> str:
-        """The key in canonical spelling, without what differs between hosts; safe to store and show."""
+        """Return the key's canonical URI, without what differs between hosts; safe to store and show."""
         parts = [f"{name}={_quote(value.encode())}" for name, value in self.token]
         if self.label is not None:
             parts.append(f"object={_quote(self.label.encode())}")
@@ -33,7 +35,7 @@ class KeyUri:
 
 
 def parse(uri: str) -> KeyUri:
-    """Raises ConfigurationError that says what the URI lacks, and shows nothing of it."""
+    """Parse a URI. Raises ConfigurationError, which says what is missing and shows nothing of the URI."""
     path, _, query = uri.removeprefix("pkcs11:").partition("?")
     attributes = _attributes(path, ";", _PATH)
     options = _attributes(query, "&", _QUERY)
@@ -81,7 +83,7 @@ def _text(attributes: dict[str, bytes], name: str) -> str | None:
 
 
 def _quote(raw: bytes) -> str:
-    """Percent-encode all but unreserved characters (RFC 3986, 2.3)."""
+    """Percent-encode everything except unreserved characters (RFC 3986, 2.3)."""
     return re.sub(rb"[^A-Za-z0-9._~-]", lambda m: b"%%%02X" % m[0][0], raw).decode()
 
 

@@ -21,7 +21,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a well-signed, unexpired token says. Whether it still holds is for the database."""
+    """What a token with a valid signature and expiry says. The database tells whether it was revoked."""
 
     principal_id: UUID
     generation: int
@@ -33,9 +33,10 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class VaultAccess:
-    """A vault that exists, and what the caller has in it; `path_state` where the request sought it.
+    """A vault that exists, and what the caller may do in it.
 
-    `is_consistent`: whether its marks fit its keys. One where they do not is not served.
+    `path_state`: what is stored at the request's path, if that was read along. `is_consistent`: False
+    if its marks contradict its keys; it is not served then.
     """
 
     id: UUID
@@ -47,11 +48,11 @@ class VaultAccess:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated principal. `vault` is the one the request names, None where it does not exist.
+    """An authenticated principal. `vault` is the one that the request names, None if it does not exist.
 
-    `claims` is None when the credential was a raw API key. `api_key_id` is that key, or the one that the
-    token was made with. `restrictions` are lists of vaults, as text: nothing outside of any is there for
-    the caller.
+    `claims` is None when the credential is an API key itself. `api_key_id` is that key, or the one that
+    the token was made with. `restrictions` are lists of vault ids, as text: for the caller, no vault
+    outside any of them exists.
     """
 
     id: UUID
@@ -64,11 +65,13 @@ class Caller:
     is_authenticated = True
 
     def may_enter(self, vault_id: UUID) -> bool:
-        """Whether agent and token are not restricted to other vaults."""
+        """Tell whether agent and token are not restricted to other vaults."""
         return is_within(self.restrictions, vault_id)
 
     def path_state(self, vault_id: UUID, path: str) -> PathState | None:
-        """What came along with the caller of this very path; it is for the service to judge."""
+        """Return what was read along with the caller about this very path. The service must still check
+        it.
+        """
         vault = self.vault
         if vault is None or vault.id != vault_id or vault.path_state is None:
             return None

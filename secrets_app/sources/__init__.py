@@ -1,1 +1,1 @@
-"""Where secrets are imported from: each kind of source fills a Candidates. No Django, no database."""
+"""Read secrets to import. Each kind of source fills a `Candidates`. No Django, no database."""

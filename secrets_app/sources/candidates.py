@@ -1,4 +1,4 @@
-"""What a source brings: values by path, and what cannot be one, by name and with the reason."""
+"""Collect an import's candidates: values by path, and refused entries with their reasons."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,18 @@ _SHOWN_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """`name` is fit for a terminal; `why` repeats nothing of a value."""
+    """An entry that cannot be imported. `name` is safe for a terminal; `why` repeats nothing of a value."""
 
     name: str
     why: str
 
 
 class Candidates:
-    """`prefix` is put before each name, with a slash between; `max_value_bytes` bounds a value."""
+    """What a source found. `items` may be imported, `refused` may not.
+
+    Each name gets `prefix` and a slash before it. `max_value_bytes` is the longest value that is
+    accepted.
+    """
 
     def __init__(self, *, prefix: str = "", max_value_bytes: int) -> None:
         self._prefix = f"{prefix}/" if prefix else ""
@@ -28,10 +32,10 @@ class Candidates:
         self.refused: list[Refused] = []
 
     def add(self, name: str, value: object) -> None:
-        """Take a value, byte for byte. Numbers are kept as their text."""
+        """Add a value, byte for byte; a number as its text. Refuses it if it is no valid candidate."""
         path = self._prefix + name
         if path in self.items or path in self._refused_paths:
-            # Which of the two is meant is not for us to say.
+            # It is unclear which of the two is meant, so neither is imported.
             self.items.pop(path, None)
             self.refuse(name, "is there more than once")
             return
@@ -55,6 +59,7 @@ class Candidates:
         self.items[path] = Plaintext(raw)
 
     def refuse(self, name: str, why: str) -> None:
+        """Refuse an entry, once for each path."""
         path = self._prefix + name
         if path not in self._refused_paths:
             self._refused_paths.add(path)
@@ -62,7 +67,7 @@ class Candidates:
 
 
 def printable(name: str) -> str:
-    """Anything on one line, without what a terminal would act upon."""
+    """Return a name on one line, short, and without control characters for a terminal."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
     return shown if len(shown) <= _SHOWN_CHARS else shown[:_SHOWN_CHARS] + "…"
 

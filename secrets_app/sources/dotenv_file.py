@@ -1,4 +1,4 @@
-"""A dotenv file: `NAME=value` a line, quoted as python-dotenv knows it; nothing is interpolated."""
+"""Read a dotenv file: `NAME=value` a line, quoted as in python-dotenv; nothing is interpolated."""
 
 import io
 
@@ -8,7 +8,7 @@ from secrets_app.sources.candidates import Candidates
 
 
 def read_dotenv(text: str, candidates: Candidates) -> None:
-    """Each name is a path. A line that cannot be read is named by its number."""
+    """Add each name as a path. A line that cannot be read is refused by its number."""
     for binding in parse_stream(io.StringIO(text, newline="")):
         if binding.error:
             candidates.refuse(f"line {binding.original.line}", "cannot be read")

@@ -1,6 +1,6 @@
-"""A JSON object: keys are paths or parts of them, objects within are folders, leaves are values.
+"""Read a JSON object: keys are paths or parts of paths, inner objects are folders, leaves are values.
 
-`{"db": {"user": "x", "password": "y"}}` and `{"db/user": "x", "db/password": "y"}` say the same.
+`{"db": {"user": "x", "password": "y"}}` and `{"db/user": "x", "db/password": "y"}` mean the same.
 """
 
 import json
@@ -11,11 +11,11 @@ from secrets_app.sources.candidates import Candidates
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """The members of an object, all of them: of two with one name a dict would keep the last."""
+    """All members of an object. A dict would keep only the last of two with the same name."""
 
 
 def read_json(text: str, candidates: Candidates) -> None:
-    """Numbers are taken as they are written. Raises SourceError unless this is one JSON object."""
+    """Add each leaf, a number in its exact spelling. Raises SourceError unless this is one JSON object."""
     try:
         tree = json.loads(
             text, object_pairs_hook=_Pairs, parse_int=str, parse_float=str, parse_constant=_refuse

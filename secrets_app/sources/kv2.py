@@ -1,7 +1,8 @@
-"""The KV engine, version 2, of a HashiCorp Vault or OpenBao server. Needs the extra `hcvault` (hvac).
+"""Read the KV engine, version 2, of a HashiCorp Vault or OpenBao server. Needs the extra `hcvault`
+(hvac).
 
-An entry there is an object: each of its fields becomes a secret, at `<path of the entry>/<field>`.
-The newest version is read; entries whose newest version is deleted are left out.
+An entry there is an object: each of its fields becomes a secret at `<path of the entry>/<field>`. The
+newest version is read; an entry whose newest version is deleted is left out.
 """
 
 import ipaddress
@@ -22,7 +23,9 @@ _TIMEOUT_S = 30
 def connect(
     address: str, *, token: str, ca: str | None = None, namespace: str | None = None
 ) -> hvac.Client:
-    """A client that is not used yet. Raises SourceError for plain HTTP to another machine."""
+    """Return a client, without contacting the server. Raises SourceError for plain HTTP to another
+    machine.
+    """
     parts = urlsplit(address)
     is_plain = parts.scheme == "http" and _is_loopback(parts.hostname or "")
     if not parts.hostname or "@" in parts.netloc or (parts.scheme != "https" and not is_plain):
@@ -38,7 +41,7 @@ def connect(
 
 
 def list_entries(client: hvac.Client, *, mount: str, under: str = "") -> list[str]:
-    """The paths of all entries in a folder, folders within it included. Raises SourceError."""
+    """List the paths of all entries in a folder and its subfolders. Raises SourceError."""
     found: list[str] = []
     folders = [f"{under.strip('/')}/" if under.strip("/") else ""]
     while folders:
@@ -58,7 +61,7 @@ def read_entries(
     mount: str,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Bring the newest version of each entry. Raises SourceError at the first that may not be read."""
+    """Add the newest version of each entry. Raises SourceError at the first that may not be read."""
     for entry in entries:
         with _errors_translated(entry):
             answer = client.secrets.kv.v2.read_secret_version(
@@ -82,7 +85,7 @@ def _names(client: hvac.Client, mount: str, folder: str) -> list[str]:
 
 @contextmanager
 def _errors_translated(path: str) -> Iterator[None]:
-    """Messages of the library and the server may hold anything; their classes say enough."""
+    """Translate exceptions by their class alone: messages of library and server may contain anything."""
     try:
         yield
     except (vault.VaultError, requests.RequestException, OSError) as error:

@@ -3,7 +3,7 @@
 import pytest
 from django_otp.oath import TOTP
 
-from secrets_app.services.identity.second_factor import draw_salt, seed_of
+from secrets_app.services.identity.second_factor import generate_salt, seed_of
 from tests.api.test_concurrency import all_at_once
 from vaultsite.accounts.models import SecondFactor, User
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_code_is_taken_by_one_of_many():
-    number, salt = draw_salt()
+    number, salt = generate_salt()
     user = User.objects.create_superuser("root@example.com", "x")
     factor = SecondFactor.objects.create(user=user, key_number=number, salt=salt)
     code = f"{TOTP(seed_of(key_number=number, salt=salt)).token():06}"

@@ -73,7 +73,7 @@ def test_bad_queries(alice, query):
 
 
 def test_a_long_log_is_for_auditors(alice, bob, sealed, monkeypatch):
-    monkeypatch.setattr(report, "MOST_FOR_ANYBODY", 2)
+    monkeypatch.setattr(report, "MOST_FOR_NON_AUDITORS", 2)
     answer = alice.api.get(VERIFY)
     assert (answer.status_code, answer.json()["title"]) == (403, "Forbidden")
     assert "auditors" in answer.json()["detail"]

@@ -4,7 +4,7 @@ import string
 import pytest
 
 from secrets_app.models import AuditEvent
-from secrets_app.services.secrets.generate import CHARSETS, draw_value
+from secrets_app.services.secrets.generate import CHARSETS, generate_value
 from tests.cast import allow, body, secret_url
 
 
@@ -112,7 +112,7 @@ def test_the_charsets_are_what_their_names_say():
 def test_every_character_is_equally_likely(charset):
     """Chi-squared, at odds of about one to a billion of failing by chance."""
     alphabet = CHARSETS[charset]
-    drawn = "".join(draw_value(1024, charset) for _ in range(100))
+    drawn = "".join(generate_value(1024, charset) for _ in range(100))
     expected = len(drawn) / len(alphabet)
     chi = sum((drawn.count(character) - expected) ** 2 / expected for character in alphabet)
     freedom = len(alphabet) - 1

@@ -4,13 +4,13 @@ import threading
 import pytest
 from django.core.management.base import CommandError
 
-from secrets_app.management.appending import Appended
+from secrets_app.management.appending import AppendingFile
 
 PIECES = ["one\n" * 3, "two\n" * 50, "three\n"]
 
 
 def append(path, *pieces, compress):
-    with Appended(path, compress=compress) as output:
+    with AppendingFile(path, compress=compress) as output:
         for piece in pieces:
             output.write(piece)
             output.flush()
@@ -71,7 +71,7 @@ def test_a_large_file_that_ends_otherwise_is_refused_and_kept(tmp_path, monkeypa
 def test_two_runs_take_turns(tmp_path):
     path = tmp_path / "log"
     other = threading.Thread(target=append, args=(path, "other\n"), kwargs={"compress": False})
-    with Appended(path, compress=False) as output:
+    with AppendingFile(path, compress=False) as output:
         output.write("first\n")
         other.start()
         other.join(0.2)

@@ -229,9 +229,9 @@ def test_it_does_not_deadlock_with_a_writer_of_some_of_its_paths(alice, vault, f
     from secrets_app.services.secrets import importing
 
     alice.api.put(secret_url(vault, "n000"), body())
-    lock_or_make, calls = importing.lock_or_make, []
+    lock_or_create, calls = importing.lock_or_create, []
     monkeypatch.setattr(
-        importing, "lock_or_make", lambda *given: calls.append(1) or lock_or_make(*given)
+        importing, "lock_or_create", lambda *given: calls.append(1) or lock_or_create(*given)
     )
     made, failures = threading.Event(), []
 

@@ -116,7 +116,7 @@ def test_stopped_between_two_batches_the_next_run_finishes(alice, vault, monkeyp
     assert moved == 2
     assert values(alice, vault) == [f"value {n}" for n in range(5)]
     (plan,) = plan_rotation(vault_id=vault.pk, older_than=None)
-    assert (plan.draws, plan.to_move) == (False, 3)
+    assert (plan.makes_key, plan.to_move) == (False, 3)
     done = rotate(vault)
     assert (done.version, done.moved) == (None, 3)
     assert states(vault) == [(1, "retired"), (2, "active")]
@@ -184,7 +184,7 @@ def test_only_old_keys_are_replaced(alice, vault):
     old = timezone.now() - timedelta(days=91)
     VaultKey.objects.filter(vault=other).update(created_at=old)
     plans = plan_rotation(vault_id=None, older_than=timedelta(days=90))
-    assert [(plan.vault_id, plan.draws) for plan in plans] == [(other.pk, True)]
+    assert [(plan.vault_id, plan.makes_key) for plan in plans] == [(other.pk, True)]
     assert rotate(vault, older_than=timedelta(days=90)).version is None
     assert rotate(other, older_than=timedelta(days=90)).version == 2
     assert plan_rotation(vault_id=None, older_than=timedelta(days=90)) == []
@@ -201,7 +201,7 @@ def test_a_deleted_vault_is_rotated_too_and_a_destroyed_one_is_not(alice, vault)
 
 def test_two_that_rotate_at_once_make_one_key(alice, vault, monkeypatch):
     """The other one is through between this one's look at the key and its transaction."""
-    draw = kek.draw_vault_key
+    draw = kek.generate_vault_key
     others = []
 
     def draw_late(**arguments):
@@ -211,7 +211,7 @@ def test_two_that_rotate_at_once_make_one_key(alice, vault, monkeypatch):
             others[0] = rotate(vault)
         return drawn
 
-    monkeypatch.setattr(kek, "draw_vault_key", draw_late)
+    monkeypatch.setattr(kek, "generate_vault_key", draw_late)
     assert rotate(vault).version is None
     assert others[0].version == 2
     assert states(vault) == [(1, "retired"), (2, "active")]
@@ -246,7 +246,7 @@ def test_while_the_provider_is_away_nothing_changes(alice, vault, monkeypatch):
     def away(**_):
         raise ProviderUnavailable
 
-    monkeypatch.setattr(kek, "draw_vault_key", away)
+    monkeypatch.setattr(kek, "generate_vault_key", away)
     with pytest.raises(ProviderUnavailable):
         rotate(vault)
     assert states(vault) == [(1, "active")]

@@ -1,4 +1,4 @@
-"""People and groups, to look at. They are made by `manage.py create_user`, which leaves an event."""
+"""Show people and groups. `manage.py create_user` and `group` change them, with an event."""
 
 from django.contrib import admin
 from django.contrib.auth.models import Group

@@ -1,4 +1,4 @@
-"""What wrong passwords are counted by: the normalised account and the client's address."""
+"""Say what wrong passwords are counted by: the normalised account and the client's address."""
 
 import hashlib
 from typing import Any
@@ -10,8 +10,10 @@ from vaultsite.accounts.models import User
 
 
 def identity(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
-    """The account as it is stored, whatever its spelling, as a digest: people type passwords into
-    the wrong field, and what is counted by is kept."""
+    """Return a digest of the account's name in its stored spelling.
+
+    It is a digest because the counter stores it, and people type passwords into the wrong field.
+    """
     given = (credentials or {}).get("email") or (credentials or {}).get("username") or ""
     if not given and request is not None:
         given = request.POST.get("username", "")
@@ -20,5 +22,5 @@ def identity(request: HttpRequest, credentials: dict[str, Any] | None = None) ->
 
 
 def address(request: HttpRequest) -> str:
-    """The client's address, as everywhere else."""
+    """Return the client's address as everywhere else."""
     return client_address(request) or "0.0.0.0"  # noqa: S104  (where there is none, as a Unix socket)

@@ -1,4 +1,4 @@
-"""People. One e-mail address is one person, however it is spelled."""
+"""Store people. One e-mail address is one person, in upper or lower case."""
 
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -16,7 +16,7 @@ from secrets_app.services.identity.second_factor import seed_of
 
 
 class LowerCaseEmailField(models.EmailField):  # type: ignore[type-arg]
-    """Stores and looks up addresses in lower case, so that no caller has to remember to."""
+    """Stores and looks up addresses in lower case, so that no caller has to do it."""
 
     def to_python(self, value: Any) -> Any:
         value = super().to_python(value)
@@ -33,7 +33,9 @@ class LowerCaseEmailField(models.EmailField):  # type: ignore[type-arg]
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Raises ValueError without an address; django.db.IntegrityError when it is taken."""
+        """Make a person. Raises ValueError without an address, django.db.IntegrityError when it is
+        taken.
+        """
         if not email:
             raise ValueError("a user needs an e-mail address")
         user = self.model(email=email, **fields)
@@ -69,15 +71,18 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class SecondFactor(ThrottlingMixin, Device):  # type: ignore[misc]
-    """A person's authenticator app (TOTP, RFC 6238). What is stored is a salt: the seed is made of it
-    with a key that the root key wraps, whenever a code is checked."""
+    """A person's authenticator app (TOTP, RFC 6238).
+
+    Only a salt is stored. Each check of a code derives the seed from it, with a key that the root key
+    wraps.
+    """
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="second_factor"
     )
     key_number = models.PositiveIntegerField(editable=False)
     salt = models.BinaryField(editable=False)
-    # The step of the last code that was taken: none is taken twice.
+    # The time step of the last accepted code, so that none is accepted twice.
     last_t = models.BigIntegerField(default=-1, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -85,13 +90,13 @@ class SecondFactor(ThrottlingMixin, Device):  # type: ignore[misc]
         return f"second factor of {self.user_id}"
 
     def get_throttle_factor(self) -> int:
-        """Seconds to wait after the first wrong code, twice as long after each further one."""
+        """Return the seconds to wait after the first wrong code. Each further one doubles them."""
         return 1
 
     def verify_token(self, token: str) -> bool:
-        """Whether this is the code of now, or of the step before or after, and was not used yet.
+        """Tell whether a code is that of now, or of one step before or after, and unused.
 
-        After wrong codes none is taken for a while, from whichever address. Raises OpenError,
+        After wrong codes none is accepted for a while, from any address. Raises OpenError,
         ProviderError.
         """
         with transaction.atomic():
@@ -108,7 +113,7 @@ class SecondFactor(ThrottlingMixin, Device):  # type: ignore[misc]
 
 
 def code_maker(seed: bytes) -> TOTP:
-    """What makes and checks codes: six digits, a new one each 30 seconds."""
+    """Return what makes and checks codes: six digits, a new code each 30 seconds."""
     return TOTP(seed, step=30, digits=CODE_DIGITS)
 
 

@@ -1,4 +1,6 @@
-"""Changing one's own password in the admin, as over the API: checked, counted, recorded, tokens ended."""
+"""Let people change their own password in the admin. As over the API, it is checked, counted and
+recorded, and ends their tokens.
+"""
 
 from typing import Any
 
@@ -21,7 +23,7 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):  # type: ignore[misc]
         self.request = request
 
     def clean_old_password(self) -> str:
-        """Left to the service, which counts wrong ones."""
+        """Leave the check to the service, which counts wrong ones."""
         return str(self.cleaned_data["old_password"])
 
     def clean(self) -> dict[str, Any]:
@@ -44,7 +46,7 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):  # type: ignore[misc]
             self.add_error(None, error.detail)
 
     def save(self, commit: bool = True) -> User:
-        """Done already; brings the new password's hash for the session."""
+        """Load the new hash for the session. `clean` has changed the password already."""
         user: User = self.user
         user.refresh_from_db()
         return user

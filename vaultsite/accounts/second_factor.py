@@ -1,7 +1,7 @@
-"""Second factors of people who use the admin: set up, asked for, taken away; each with its event.
+"""Set up, require and remove second factors of the admin's users; each change has its event.
 
-`ADMIN_OTP` says for whom: `off`, `optional` (whoever wants one), `superusers` or `everybody` (who must
-set one up before anything else).
+`ADMIN_OTP` says who needs one: `off` (nobody), `optional` (whoever sets one up), `superusers` or
+`everybody`, who must set one up before anything else.
 """
 
 from collections.abc import Callable
@@ -19,18 +19,18 @@ from secrets_app.services.caller import Actor
 from secrets_app.services.identity import principal_for_user, seed_of
 from vaultsite.accounts.models import SecondFactor, User, code_maker, is_code
 
-# Pages of the admin that are for people who have not come in, or want out.
+# The admin's pages for signing in and out, and their translations, need no second factor.
 _OPEN_PAGES = {"login", "logout", "jsi18n"}
 
 
 def is_required(user: User) -> bool:
-    """Whether this person has to have a second factor."""
+    """Tell whether this person must have a second factor."""
     rule = settings.ADMIN_OTP
     return rule == "everybody" or (rule == "superusers" and user.is_superuser)
 
 
 class SecondFactorRequired:
-    """Middleware: no page of the admin without the second factor that its person has or must have."""
+    """Middleware: shows no page of the admin without the second factor that a person has or must have."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -52,7 +52,7 @@ class SecondFactorRequired:
         if request.user.is_verified():  # type: ignore[union-attr]
             return None
         if SecondFactor.objects.filter(user=user, confirmed=True).exists():
-            # Signed in before it was set up elsewhere.
+            # This session is older than the second factor, which was set up in another one.
             logout(request)
             return redirect("admin:login")
         return redirect("second-factor") if is_required(user) else None
@@ -61,9 +61,9 @@ class SecondFactorRequired:
 def add_second_factor(
     *, request: HttpRequest, user: User, key_number: int, salt: bytes, code: str, actor: Actor
 ) -> bool:
-    """Set it up when the code is one of this salt's; the session counts as verified from then on.
+    """Set up a second factor if the code is one of this salt's. The session is then verified.
 
-    Raises OpenError, ProviderError.
+    Returns whether it was. Raises OpenError, ProviderError.
     """
     totp = code_maker(seed_of(key_number=key_number, salt=salt))
     if not is_code(code) or not totp.verify(int(code), tolerance=1):
@@ -79,7 +79,10 @@ def add_second_factor(
 
 
 def remove_second_factor(*, user: User, code: str, actor: Actor) -> bool:
-    """Take it away from who can still make a code. Raises OpenError, ProviderError."""
+    """Remove a person's own second factor if the code is right. Returns whether it was.
+
+    Raises OpenError, ProviderError.
+    """
     factor = SecondFactor.objects.filter(user=user).first()
     if factor is None or not factor.verify_token(code):
         _record("auth.second_factor_remove", user, actor, "bad_code")
@@ -89,7 +92,7 @@ def remove_second_factor(*, user: User, code: str, actor: Actor) -> bool:
 
 
 def forget_second_factor(*, user: User, actor: Actor) -> bool:
-    """Take it away without a code, for operators. False when there is none."""
+    """Remove a second factor without a code, as an operator. Returns False when there is none."""
     with transaction.atomic():
         removed, _ = SecondFactor.objects.filter(user=user).delete()
         if removed:

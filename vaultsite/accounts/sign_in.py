@@ -1,4 +1,4 @@
-"""The admin's sign-in form. Like every way to sign in it leaves an event; without one nobody gets in."""
+"""Sign in to the admin. Every attempt leaves an event; if that cannot be written, nobody gets in."""
 
 from typing import Any
 from uuid import uuid4
@@ -17,9 +17,10 @@ from vaultsite.accounts.models import CODE_DIGITS, SecondFactor
 
 
 class SignInForm(AuthenticationForm):  # type: ignore[misc]
-    """E-mail address and password, and the code of who has a second factor.
+    """E-mail address, password, and a code from those who have a second factor.
 
-    A wrong code is told and counted as a wrong password is, so that it says nothing about either.
+    A wrong code gets the same message and is counted like a wrong password, so it reveals nothing about
+    either.
     """
 
     error_messages = AuthenticationForm.error_messages | {
@@ -57,7 +58,7 @@ class SignInForm(AuthenticationForm):  # type: ignore[misc]
 
     def _check_code(self, factor: SecondFactor, code: str) -> None:
         if factor.verify_token(code):
-            # Makes Django's `login` note in the session that the second factor was there.
+            # With this, Django's `login` marks the session as verified by the second factor.
             self.user_cache.otp_device = factor
             return
         credentials = {"username": self.cleaned_data["username"]}

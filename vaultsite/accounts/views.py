@@ -1,4 +1,4 @@
-"""The pages where people look after their own second factor and password."""
+"""Let people manage their own second factor and password."""
 
 from base64 import b32encode
 from typing import Any
@@ -16,7 +16,7 @@ from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_http_methods
 
 from secrets_app.admin.acting import actor_of
-from secrets_app.services.identity import draw_salt, seed_of
+from secrets_app.services.identity import generate_salt, seed_of
 from vaultsite.accounts.models import SecondFactor, User
 from vaultsite.accounts.password import OwnPasswordView
 from vaultsite.accounts.second_factor import (
@@ -25,7 +25,7 @@ from vaultsite.accounts.second_factor import (
     remove_second_factor,
 )
 
-_DRAWN = "second_factor_drawn"
+_SALT_KEY = "second_factor_drawn"
 _ISSUER = "Vaultsite"
 _WRONG = "This is not the code of now. Wait for the next one and try again."
 
@@ -50,7 +50,7 @@ def _is_page(url: str) -> bool:
 
 @require_http_methods(["GET", "POST"])
 def second_factor(request: HttpRequest) -> HttpResponse:
-    """Shows the seed until it is confirmed by a code, and never again."""
+    """Show the seed until a code confirms it, and never again."""
     user = request.user
     if settings.ADMIN_OTP == "off" or not isinstance(user, User):
         raise Http404
@@ -70,12 +70,12 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(
         request,
         "accounts/second_factor.html",
-        context if factor else context | _shown(user, *_drawn(request)),
+        context if factor else context | _shown(user, *_pending_salt(request)),
     )
 
 
 def own_password(request: HttpRequest) -> HttpResponseBase:
-    """In the place of Django's own, which would leave no event and no token ended."""
+    """Replace Django's page, which would leave no event and end no token."""
     view = OwnPasswordView.as_view(
         success_url=reverse("admin:password_change_done"),
         extra_context=admin.site.each_context(request),
@@ -84,7 +84,7 @@ def own_password(request: HttpRequest) -> HttpResponseBase:
 
 
 def _add(request: HttpRequest, user: User, code: str) -> bool:
-    number, salt = _drawn(request)
+    number, salt = _pending_salt(request)
     done = add_second_factor(
         request=request,
         user=user,
@@ -94,7 +94,7 @@ def _add(request: HttpRequest, user: User, code: str) -> bool:
         actor=actor_of(request),
     )
     if done:
-        del request.session[_DRAWN]
+        del request.session[_SALT_KEY]
         messages.success(request, "Your second factor is set up. You are asked for it from now on.")
     return done
 
@@ -106,12 +106,12 @@ def _remove(request: HttpRequest, user: User, code: str) -> bool:
     return done
 
 
-def _drawn(request: HttpRequest) -> tuple[int, bytes]:
-    """The salt that this session tries; the seed itself is nowhere but on the page."""
-    if _DRAWN not in request.session:
-        number, salt = draw_salt()
-        request.session[_DRAWN] = [number, salt.hex()]
-    number, salt_hex = request.session[_DRAWN]
+def _pending_salt(request: HttpRequest) -> tuple[int, bytes]:
+    """Return the salt that this session tries. The seed itself exists on the page only."""
+    if _SALT_KEY not in request.session:
+        number, salt = generate_salt()
+        request.session[_SALT_KEY] = [number, salt.hex()]
+    number, salt_hex = request.session[_SALT_KEY]
     return number, bytes.fromhex(salt_hex)
 
 

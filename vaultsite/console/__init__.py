@@ -1,1 +1,1 @@
-"""What the admin looks like in Vaultsite: django-unfold, the first page with its charts."""
+"""Give the admin its look in Vaultsite: django-unfold, and the first page with its charts."""

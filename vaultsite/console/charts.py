@@ -1,4 +1,4 @@
-"""Bars of a chart, drawn on the server: shapes with links, no script."""
+"""Draw the bars of a chart on the server: shapes with links, no script."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _LEAST = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A rectangle in a drawing of `WIDTH` by `HEIGHT`, with what a pointer on it tells and opens."""
+    """A rectangle in a drawing of `WIDTH` by `HEIGHT`, with its tooltip and link."""
 
     x: float
     y: float
@@ -21,7 +21,7 @@ class Bar:
 
     @property
     def whole(self) -> tuple[float, float]:
-        """Left edge and width of the column that the bar stands in: easier to hit than a low bar."""
+        """Return left edge and width of the bar's whole column, which is easier to hit than a low bar."""
         step = self.width / (1 - _GAP)
         return round(self.x - (step - self.width) / 2, 2), round(step, 2)
 
@@ -39,7 +39,7 @@ class Chart:
 
 
 def bars(values: Sequence[int], titles: Sequence[str], urls: Sequence[str]) -> list[Bar]:
-    """One bar for each value, as high as its share of the highest; what is not 0 can be seen."""
+    """Return one bar for each value, scaled to the highest. A value above 0 is always visible."""
     top = max(values, default=0) or 1
     step = WIDTH / max(1, len(values))
     drawn = []

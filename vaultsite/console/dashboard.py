@@ -1,6 +1,6 @@
-"""The admin's first page: what is going on, what is about to expire, what nobody reads, old keys.
+"""Show the admin's first page: activity, secrets that expire soon or are never read, old keys.
 
-Each panel is for those who may see the list that it leads to.
+Each panel is shown to those who may see the list behind it.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from django.utils.http import urlencode
 
 from secrets_app.conf import app_settings
 from secrets_app.services.audit import seal_lag
-from secrets_app.services.operations.overview import inventory as held
+from secrets_app.services.operations.overview import inventory as stored
 from secrets_app.services.operations.overview.activity import Span, activity, most_read
 from vaultsite.console.charts import HEIGHT, WIDTH, Chart, bars
 
-# What can be chosen above the charts: name, how many spans, how long each.
+# The choices above the charts: name, number of spans, length of each.
 WINDOWS = {
     "day": ("24 hours", 24, timedelta(hours=1)),
     "week": ("7 days", 28, timedelta(hours=6)),
@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """`url` leads to the whole list."""
+    """A part of the page. `url` leads to the whole list."""
 
     title: str
     url: str
@@ -61,14 +61,14 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """How many keys there are of each age."""
+    """Numbers of keys by age."""
 
     title: str
     parts: list[tuple[str, int, str]]
 
     @property
     def shares(self) -> list[tuple[float, float]]:
-        """Where each part begins and how wide it is, of 100."""
+        """Return start and width of each part, in percent."""
         whole = sum(count for _, count, _ in self.parts) or 1
         ends = list(accumulate(100 * count / whole for _, count, _ in self.parts))
         return [
@@ -78,7 +78,7 @@ class Ages:
 
 
 def add_overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """What the template of the first page shows; called by django-unfold."""
+    """Add what the first page's template shows. django-unfold calls this."""
     may = request.user.has_perm
     chosen = request.GET.get("window", "day")
     window = chosen if chosen in WINDOWS else "day"
@@ -103,7 +103,7 @@ def add_overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any
 
 
 def list_url(model: str, **query: Any) -> str:
-    """A list of the admin, filtered."""
+    """Return the URL of a filtered list of the admin."""
     url = reverse(f"admin:secrets_app_{model}_changelist")
     return f"{url}?{urlencode(query)}" if query else url
 
@@ -114,12 +114,12 @@ def _row_url(model: str, pk: object) -> str:
 
 def _add_secrets(context: dict[str, Any]) -> None:
     now = timezone.now()
-    soon = held.expiring(after=now, before=now + timedelta(days=7))
+    soon = stored.expiring(after=now, before=now + timedelta(days=7))
     context["figures"] += [
         _count("Expire within 7 days", soon, list_url("secret", expires="week"), "warn"),
         _count(
             "Expired",
-            held.expiring(after=None, before=now),
+            stored.expiring(after=None, before=now),
             list_url("secret", expires="expired", state="living"),
             "warn",
         ),
@@ -148,22 +148,22 @@ def _add_secrets(context: dict[str, Any]) -> None:
                     f"{secret.vault.name} · since {secret.created_at:%d %b %Y}",
                     _row_url("secret", secret.pk),
                 )
-                for secret in held.oldest_unread(ROWS)
+                for secret in stored.oldest_unread(ROWS)
             ],
-            f"Each of the {held.LOOKED_AT:,} oldest secrets was read.",
+            f"Each of the {stored.LOOKED_AT:,} oldest secrets was read.",
         ),
     ]
 
 
 def _add_keys(context: dict[str, Any]) -> None:
     kinds: list[tuple[str, str, Any, str]] = [
-        ("Vault keys", "vaultkey", held.vault_keys_in_use(), "state__exact=active"),
-        ("API keys", "apikey", held.api_keys_in_use(), "state=valid"),
+        ("Vault keys", "vaultkey", stored.vault_keys_in_use(), "state__exact=active"),
+        ("API keys", "apikey", stored.api_keys_in_use(), "state=valid"),
     ]
     labels = [("0-30", "up to 30 days"), ("30-90", "30 to 90 days"), ("90", "older than 90 days")]
     old, old_urls = 0, []
     for title, model, keys, state in kinds:
-        counts = held.by_age(keys, AGES)
+        counts = stored.by_age(keys, AGES)
         urls = [f"{list_url(model, age=age)}&{state}" for age, _ in labels]
         parts = [
             (label, count, url) for (_, label), count, url in zip(labels, counts, urls, strict=True)

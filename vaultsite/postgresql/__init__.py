@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend with a health check that costs no round trip (settings: `ENGINE`)."""
+"""Use Django's PostgreSQL backend with a health check that costs no round trip (settings: `ENGINE`)."""

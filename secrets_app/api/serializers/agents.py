@@ -72,7 +72,7 @@ class AgentCreateSerializer(StrictSerializer):
         return super().to_internal_value(data)
 
     def to_agent(self) -> NewAgent:
-        """The validated body, as the service takes it."""
+        """Return the validated body in the form that the service takes."""
         fields = {k: v for k, v in self.validated_data.items() if k != "auth_method"}
         return NewAgent(**fields)
 

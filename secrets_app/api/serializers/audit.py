@@ -1,4 +1,4 @@
-"""Audit events and what is asked of them."""
+"""Read audit queries and show audit events."""
 
 import base64
 import re
@@ -48,7 +48,7 @@ class EventCursorField(serializers.Field):  # type: ignore[type-arg]
 
 class RangeSerializer(StrictSerializer):
     def get_fields(self) -> dict[str, Any]:
-        # Not attributes, since `from` is a word of Python's.
+        # Not attributes, since `from` is a Python keyword.
         return super().get_fields() | {
             "from": InstantField(required=False, source="since", help_text="From then on."),
             "to": InstantField(required=False, source="until", help_text="Before then."),

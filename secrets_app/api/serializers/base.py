@@ -12,14 +12,14 @@ _SHOWN_NAMES = 20
 class StrictSerializer(serializers.Serializer):  # type: ignore[type-arg]
     """Input: refuses fields it does not know, by name. A mistyped `expire_at` must not pass."""
 
-    # In the words of JSON Schema, for the OpenAPI document.
+    # As JSON Schema, for the OpenAPI document.
     unknown_fields: ClassVar[bool | dict[str, Any]] = False
 
     @classmethod
     def read(cls, data: Any) -> dict[str, Any]:
-        """The validated fields. Raises rest_framework.exceptions.ValidationError.
+        """Return the validated fields. Raises rest_framework.exceptions.ValidationError.
 
-        By one object for all requests, which it keeps nothing of: to make one copies every field.
+        One object serves all requests and keeps nothing of them, since a new one copies every field.
         """
         validated: dict[str, Any] = _shared(cls).run_validation(data)
         return validated
@@ -35,7 +35,7 @@ class StrictSerializer(serializers.Serializer):  # type: ignore[type-arg]
         return super().to_internal_value(data)
 
     def __repr__(self) -> str:
-        """DRF's would show what was sent."""
+        """Hide the data, which DRF's repr would show."""
         return f"<{type(self).__name__}>"
 
 
@@ -44,7 +44,7 @@ class SparseSerializer(serializers.Serializer):  # type: ignore[type-arg]
 
     @classmethod
     def show(cls, instance: Any) -> dict[str, Any]:
-        """What an answer says of `instance`; by one object for all, too."""
+        """Return an answer's content for `instance`. One object serves all requests."""
         shown: dict[str, Any] = _shared(cls).to_representation(instance)
         return shown
 
@@ -58,7 +58,7 @@ class SparseSerializer(serializers.Serializer):  # type: ignore[type-arg]
 
     @cached_property
     def _plan(self) -> list[tuple[str, Callable[[Any], Any], Callable[[Any], Any]]]:
-        """Name, place in the instance and form of each field, looked up once for all instances."""
+        """Return each field's name, getter and formatter, looked up once for all instances."""
         return [
             (
                 name,
@@ -75,7 +75,7 @@ def _shared(cls: type[serializers.Serializer[Any]]) -> Any:
 
 
 def require_empty_body(request: Request) -> None:
-    """A POST that takes no fields takes none: `{"dry_run": true}` must not do the thing.
+    """Refuse a body where a POST takes no fields: `{"dry_run": true}` must not do the real thing.
 
     Raises rest_framework.exceptions.ValidationError, ParseError.
     """

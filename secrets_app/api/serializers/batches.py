@@ -77,7 +77,7 @@ class BatchWriteRequestSerializer(StrictSerializer):
         return items
 
     def to_items(self) -> list[BatchItem]:
-        """The validated body, as the service takes it."""
+        """Return the validated body in the form that the service takes."""
         to_item = BatchWriteItemSerializer.to_item
         return [to_item(dict(fields)) for fields in self.validated_data["secrets"]]
 

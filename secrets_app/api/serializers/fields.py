@@ -1,4 +1,4 @@
-"""Fields that are stricter than DRF's, and never repeat what was sent."""
+"""Define fields that are stricter than DRF's and never repeat what was sent."""
 
 import json
 import math
@@ -25,7 +25,7 @@ _DATE_TIME = re.compile(
 
 @extend_schema_field({"type": "string", "description": "The plaintext, byte for byte."})
 class PlaintextField(serializers.Field):  # type: ignore[type-arg]
-    """Text, byte for byte: nothing trimmed, no newline changed; empty and NUL are values too."""
+    """Text, byte for byte: not trimmed, line ends kept; empty and NUL are valid."""
 
     default_error_messages = {"invalid": "A value is a string."}
 
@@ -125,7 +125,7 @@ class CountField(serializers.Field):  # type: ignore[type-arg]
 
 
 def whole_number(data: Any) -> int | None:
-    """JSON has one kind of number: 3.0 is an integer there (JSON Schema, 6.1.1). None for others."""
+    """Return an integer, or None. In JSON 3.0 is an integer, too (JSON Schema, 6.1.1)."""
     if isinstance(data, bool):
         return None
     if isinstance(data, float):
@@ -134,7 +134,7 @@ def whole_number(data: Any) -> int | None:
 
 
 class BoundedListField(serializers.ListField):
-    """Looks at the length first: DRF would check, and complain about, every item before it."""
+    """Checks the length first. DRF would first check, and complain about, every item."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
@@ -145,7 +145,7 @@ class BoundedListField(serializers.ListField):
 
 
 class StringField(serializers.CharField):
-    """Text as it is sent: DRF would turn a number into text, and trim."""
+    """Text as it was sent. DRF would trim it, and turn a number into text."""
 
     default_error_messages = {"invalid": "This must be a string."}
 
@@ -159,8 +159,10 @@ class StringField(serializers.CharField):
 
 
 class NameField(serializers.CharField):
-    """A name people read: trimmed, 1 to 255 characters, none of them a control or a
-    bidirectional mark, with which one name could pose as another."""
+    """A name for people: trimmed, 1 to 255 characters.
+
+    Control and bidirectional characters are refused, since one name could pose as another with them.
+    """
 
     default_error_messages = {
         "invalid": "This must be a string.",
@@ -179,7 +181,7 @@ class NameField(serializers.CharField):
 
 
 class TextField(NameField):
-    """Prose: like a name, but longer, and it may be empty and have line breaks."""
+    """Prose: like a name, but longer; it may be empty and have line breaks."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"min_length": None, "max_length": 4096, "allow_blank": True} | kwargs)
@@ -196,7 +198,8 @@ _BLANK_LETTERS = set("\u115f\u1160\u2800\u3164\uffa0")
 
 
 def is_readable(text: str, *, allow_newlines: bool) -> bool:
-    """No control characters (Cc), surrogates (Cs), format characters (Cf) or blanks posing as letters.
+    """Tell whether text has no control (Cc), surrogate (Cs) or format (Cf) characters, or invisible
+    letters.
 
     Prose may have line breaks and the joiners that some scripts need.
     """

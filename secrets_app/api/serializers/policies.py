@@ -74,7 +74,7 @@ def _closed(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
     )
 )
 class ConditionsField(JSONObjectField):
-    """What it may hold is judged by `policy/conditions.py`."""
+    """The conditions of a policy, which `policy/conditions.py` checks."""
 
 
 class PolicyCreateSerializer(StrictSerializer):
@@ -87,12 +87,12 @@ class PolicyCreateSerializer(StrictSerializer):
     effect = _effect()
 
     def to_policy(self) -> NewPolicy:
-        """The validated body, as the service takes it."""
+        """Return the validated body in the form that the service takes."""
         return NewPolicy(**self.validated_data)
 
 
 class PolicyUpdateSerializer(StrictSerializer):
-    """What is left out stays; null takes conditions or expiry away. Pattern and principal are fixed."""
+    """Fields that are left out stay; null removes conditions or expiry. Pattern and principal are fixed."""
 
     permissions = BoundedListField(
         child=_choices(GRANTABLE), min_length=1, max_length=8, required=False

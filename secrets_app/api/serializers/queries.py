@@ -1,4 +1,4 @@
-"""Query parameters, checked like bodies: unknown names and bad values are a 400."""
+"""Check query parameters like bodies: unknown names and bad values are a 400."""
 
 import re
 from typing import Any
@@ -42,7 +42,7 @@ class LimitField(serializers.Field):  # type: ignore[type-arg]
 
 @extend_schema_field({"type": "string", "pattern": f"^{_CURSOR.pattern}$"})
 class CursorField(serializers.Field):  # type: ignore[type-arg]
-    """The form of a sealed cursor; the service opens it, and says the same of one that does not open."""
+    """A sealed cursor. The service opens it, and answers alike where it does not open."""
 
     default_error_messages = {"invalid": NOT_A_CURSOR}
 
@@ -95,7 +95,7 @@ class RevokeQuerySerializer(StrictSerializer):
 
 
 def query_of(request: Request, serializer: type[StrictSerializer]) -> dict[str, Any]:
-    """The validated query parameters; a name given twice is a 400."""
+    """Return the validated query parameters. A name given twice is a 400."""
     doubled = [name for name, values in request.query_params.lists() if len(values) > 1]
     if doubled:
         raise serializers.ValidationError({"query": ["A parameter is given twice."]})

@@ -36,7 +36,9 @@ class SecretWriteSerializer(StrictSerializer):
 
     @classmethod
     def to_version(cls, data: Any) -> NewVersion:
-        """The body, as the service takes it. Raises rest_framework.exceptions.ValidationError."""
+        """Return the body in the form that the service takes. Raises
+        rest_framework.exceptions.ValidationError.
+        """
         return NewVersion(**cls.read(data))
 
 
@@ -54,7 +56,7 @@ class SecretSerializer(SparseSerializer):
 
 @extend_schema_field({"type": "string", "description": "The plaintext, byte for byte."})
 class ValueField(serializers.Field):  # type: ignore[type-arg]
-    """The way out of a plaintext: text in an answer, and nowhere else."""
+    """Shows a plaintext as text. No other field does."""
 
     def to_representation(self, value: Plaintext) -> str:
         return value.reveal().decode()
@@ -134,5 +136,7 @@ class RotateSerializer(StrictSerializer):
 
     @classmethod
     def to_recipe(cls, data: Any) -> Recipe:
-        """The body, as the service takes it. Raises rest_framework.exceptions.ValidationError."""
+        """Return the body in the form that the service takes. Raises
+        rest_framework.exceptions.ValidationError.
+        """
         return Recipe(**cls.read(data))

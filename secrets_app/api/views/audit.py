@@ -17,7 +17,7 @@ from secrets_app.api.serializers.audit import (
 )
 from secrets_app.api.serializers.queries import query_of
 from secrets_app.api.views.base import ApiViewSet
-from secrets_app.services.audit import EventQuery, list_events, prove_event, verify_for
+from secrets_app.services.audit import EventQuery, list_events, prove_event, verify_on_request
 from secrets_app.services.audit.content import SCHEME
 
 
@@ -57,7 +57,7 @@ class AuditViewSet(ApiViewSet):
         One at a time in each process. Whoever is not an auditor is refused when the log is long.
         """
         query = query_of(request, VerifyQuerySerializer)
-        report, checkpoint = verify_for(
+        report, checkpoint = verify_on_request(
             caller=self.caller, since=query.get("since"), until=query.get("until")
         )
         body = {
@@ -75,7 +75,7 @@ class AuditViewSet(ApiViewSet):
             elif first.what == "seal":
                 body["broken_at_seal"] = int(first.id)
         if checkpoint is not None:
-            body["checkpoint"] = checkpoint.shown()
+            body["checkpoint"] = checkpoint.to_dict()
         return Response(body)
 
     @operation(

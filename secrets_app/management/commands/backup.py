@@ -1,6 +1,6 @@
 """Back the database up into a new file, while the service goes on. The root key is not in it.
 
-For a file of PostgreSQL, use pg_restore; one of SQLite is put in the place of the database.
+Restore a PostgreSQL backup with pg_restore. A SQLite backup replaces the database file.
 """
 
 import json

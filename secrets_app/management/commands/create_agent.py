@@ -1,4 +1,4 @@
-"""Register an agent for a person. Its key is printed this once."""
+"""Register an agent for a person. Its key is printed only this once."""
 
 import json
 from argparse import ArgumentParser

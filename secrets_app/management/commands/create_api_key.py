@@ -1,4 +1,4 @@
-"""Make an API key for a person. Its text is printed this once."""
+"""Make an API key for a person. It is printed only this once."""
 
 import json
 from argparse import ArgumentParser

@@ -1,6 +1,6 @@
 """Make a root key: inside a PKCS #11 token, not extractable, or in a key file.
 
-In a file that has keys it becomes the last one, which only unwraps until its line is the first.
+In a file with keys it becomes the last one, which only unwraps until its line is moved to the top.
 """
 
 import json

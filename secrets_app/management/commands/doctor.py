@@ -23,7 +23,7 @@ _STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILURE: "bold r
 
 class Command(BaseCommand):
     help = __doc__
-    requires_system_checks: list[str] = []  # a setup that they refuse is just what is examined
+    requires_system_checks: list[str] = []  # it must also run on a setup that they refuse
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:

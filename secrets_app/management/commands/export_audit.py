@@ -1,9 +1,8 @@
-"""Write the audit log as JSON Lines: events in the order in which they were sealed, each seal after its
-events. What was written whole counts as exported, which prune_audit asks for.
+"""Export the audit log as JSON Lines: events in the order of their seals, each seal after its events.
 
-A file is appended to, and brought to the disk before its seals are marked; what a run that was killed left
-of a seal is cut off first, since it is written again. With --follow it goes on with
-what is new, for a shipper.
+Seals that were written completely are marked as exported, which prune_audit requires. A file is appended
+to and synced to the disk before its seals are marked. An incomplete seal of a killed run is cut off
+first and written again. With --follow it goes on with new seals, for a shipper.
 """
 
 import signal
@@ -16,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 
 from secrets_app.errors import CryptoError
-from secrets_app.management.appending import Appended
+from secrets_app.management.appending import AppendingFile
 from secrets_app.management.times import instant
 from secrets_app.services.audit import OPERATOR, Exported, Selection, export_events
 
@@ -61,7 +60,7 @@ class Command(BaseCommand):
             stop.wait(options["every"])
 
     def _try_export(self, selection: Selection, options: dict[str, Any]) -> None:
-        """What may pass does not end the service; what was not marked is written again."""
+        """Export, and survive temporary errors: what was not marked is written again."""
         try:
             self._export(selection, options)
         except (DatabaseError, CryptoError) as error:
@@ -70,7 +69,7 @@ class Command(BaseCommand):
 
     def _export(self, selection: Selection, options: dict[str, Any]) -> Exported:
         try:
-            with Appended(options["output"], compress=options["gzip"]) as output:
+            with AppendingFile(options["output"], compress=options["gzip"]) as output:
                 return export_events(
                     selection=selection, write=output.write, flush=output.flush, actor=OPERATOR
                 )

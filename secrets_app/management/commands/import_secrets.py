@@ -1,7 +1,7 @@
 """Import secrets, all or nothing: from a dotenv file, a JSON file, or a Vault or OpenBao server (KV 2).
 
-Exit status: 0 imported, 1 something cannot be imported and so nothing was, 2 the source or a key
-provider could not be read.
+Exit status: 0 imported, 1 something cannot be imported, so nothing was, 2 the source or a key provider
+could not be read.
 """
 
 import json
@@ -158,7 +158,7 @@ def _read_server(candidates: Candidates, options: dict[str, Any]) -> None:
 
 
 def _token(options: dict[str, Any]) -> str:
-    """Never from the command line, where every process of the machine may read it."""
+    """Read the token, never from the command line, which every process of the machine may read."""
     file = options["token_file"]
     token = _text(str(file)).strip() if file else os.environ.get("VAULT_TOKEN", "")
     if not token or not token.isascii() or not token.isprintable():

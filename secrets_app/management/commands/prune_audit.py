@@ -1,5 +1,6 @@
-"""Remove old events of the audit log: only those that were sealed and exported. Their seals stay, so that
-what remains can still be verified."""
+"""Remove old events of the audit log, if they were sealed and exported. Their seals stay, so that the
+rest can still be verified.
+"""
 
 import json
 from argparse import ArgumentParser

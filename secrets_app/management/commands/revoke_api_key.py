@@ -1,4 +1,4 @@
-"""Revoke an API key of anybody, by its id. It, its tokens and the keys made with it are refused at once."""
+"""Revoke anybody's API key, by its id. It, its tokens and the keys made with it are refused at once."""
 
 import json
 from argparse import ArgumentParser

@@ -1,6 +1,6 @@
-"""Give vaults a new key-encryption key and move every value under it, while requests go on.
+"""Give vaults a new key-encryption key and rewrap every value's key under it, while requests go on.
 
-Stopped at any moment, the next run finishes. Values themselves are not encrypted anew.
+A stopped run is finished by the next one. Values themselves are not encrypted again.
 """
 
 from argparse import ArgumentParser
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         vault_id = vault.pk if vault else None
         plans = plan_rotation(vault_id=vault_id, older_than=older_than)
         if options["dry_run"]:
-            new = sum(plan.draws for plan in plans)
+            new = sum(plan.makes_key for plan in plans)
             plan = {"new_keys": new, "to_move": sum(plan.to_move for plan in plans)}
             write_result(self.stdout, plan, as_json=options["json"])
             return

@@ -1,4 +1,4 @@
-"""Seal the audit log: once, or every so many seconds as a service. Safe to run any number of times at once.
+"""Seal the audit log: once, or every so many seconds as a service. Any number of these may run at once.
 
 With --checkpoint the newest seal is written to a file after each round, to be kept elsewhere.
 """
@@ -52,7 +52,7 @@ class Command(BaseCommand):
             stop.wait(min(1.0, max(0.0, due - time.monotonic())))
 
     def _try_round(self, options: dict[str, Any]) -> None:
-        """What may pass does not end the service: /v1/health tells of the lag meanwhile."""
+        """Seal, and survive temporary errors: /v1/health reports the lag meanwhile."""
         try:
             self._round(options)
         except (DatabaseError, CryptoError, CommandError) as error:
@@ -64,7 +64,7 @@ class Command(BaseCommand):
         if options["checkpoint"]:
             checkpoint = latest_checkpoint()
             if checkpoint is not None:
-                replace_file(options["checkpoint"], json.dumps(checkpoint.shown()) + "\n")
+                replace_file(options["checkpoint"], json.dumps(checkpoint.to_dict()) + "\n")
         told = {
             "seals": len(seals),
             "events": sum(seal.events for seal in seals),

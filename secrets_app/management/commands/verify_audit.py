@@ -1,6 +1,6 @@
-"""Compute the whole audit log again and name what does not fit: events, seals, or the end cut off.
+"""Verify the whole audit log and name what does not fit: events, seals, or a missing end.
 
-Exit status: 0 when all fits, 1 when something does not, 2 when it could not be looked at.
+Exit status: 0 everything fits, 1 something does not, 2 the log could not be read.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Who may do this now, and by which policy: `whocan <vault> <path> <permission>`."""
+"""List who may do this now, and by which policy: `whocan <vault> <path> <permission>`."""
 
 import json
 from argparse import ArgumentParser

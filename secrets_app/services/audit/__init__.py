@@ -1,5 +1,8 @@
-"""The audit log: `record` writes it, `content` says what it vouches for, the others make, check and show
-its proofs. What every service needs is named here."""
+"""Record audit events, seal them, and let others check that the log is complete.
+
+`record` writes events, `content` says what a MAC or a signature covers, and the other modules make,
+check and show the proofs. The functions that other domains and the doors use are named here.
+"""
 
 from secrets_app.services.audit.checkpoint import (
     Checkpoint,
@@ -9,7 +12,7 @@ from secrets_app.services.audit.checkpoint import (
 )
 from secrets_app.services.audit.export import Exported, Selection, export_events
 from secrets_app.services.audit.failures import record_failure
-from secrets_app.services.audit.find import find_events, name_of, named
+from secrets_app.services.audit.find import find_events, name_of, rows_by_id
 from secrets_app.services.audit.health import audit_health, seal_lag
 from secrets_app.services.audit.proof import prove_event
 from secrets_app.services.audit.prune import Pruned, count_prunable, prune_events
@@ -25,7 +28,7 @@ from secrets_app.services.audit.record import (
     record_all,
     record_with,
 )
-from secrets_app.services.audit.report import verify_for
+from secrets_app.services.audit.report import verify_on_request
 from secrets_app.services.audit.seal import seal_events
 from secrets_app.services.audit.verify import (
     Report,
@@ -57,7 +60,6 @@ __all__ = [
     "latest_checkpoint",
     "list_events",
     "name_of",
-    "named",
     "note_verification",
     "prove_event",
     "prune_events",
@@ -66,8 +68,9 @@ __all__ = [
     "record_all",
     "record_failure",
     "record_with",
+    "rows_by_id",
     "seal_events",
     "seal_lag",
     "verify_audit",
-    "verify_for",
+    "verify_on_request",
 ]

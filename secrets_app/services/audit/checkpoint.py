@@ -1,5 +1,7 @@
-"""Checkpoints: a seal in a form that can be kept elsewhere. A log that lacks it, or has another in its
-place, was cut off or rewritten."""
+"""Make and read checkpoints: a seal in a form that can be kept outside the database.
+
+A log that lacks the seal of a checkpoint, or has another one in its place, was cut off or rewritten.
+"""
 
 import json
 from dataclasses import dataclass
@@ -11,19 +13,21 @@ from secrets_app.services.audit.content import SCHEME, content_of_seal
 
 
 class CheckpointError(SecretsAppError):
+    """The text is no checkpoint."""
+
     detail = "This is not a checkpoint of an audit log."
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """`seal` is the content that was signed."""
+    """A seal's signed content, its signature, and the public key that checks it."""
 
     seal: dict[str, Any]
     signature: bytes
     public_key: bytes
 
-    def shown(self) -> dict[str, Any]:
-        """As it is written to files and answers; bytes in hexadecimal."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return what files and answers contain; bytes are in hexadecimal."""
         return {
             "seal": self.seal,
             "signature": self.signature.hex(),
@@ -32,18 +36,19 @@ class Checkpoint:
 
 
 def checkpoint_of(seal: AuditSeal) -> Checkpoint:
+    """Return the checkpoint of a seal."""
     key = AuditKey.objects.get(number=seal.key_number)
     return Checkpoint(content_of_seal(seal), bytes(seal.signature), bytes(key.public_key))
 
 
 def latest_checkpoint() -> Checkpoint | None:
-    """Of the newest seal, None when nothing was sealed yet."""
+    """Return the checkpoint of the newest seal, or None when nothing is sealed yet."""
     seal = AuditSeal.objects.order_by("-number").first()
     return None if seal is None else checkpoint_of(seal)
 
 
 def read_checkpoint(text: str) -> Checkpoint:
-    """What `shown` made, from a file. Raises CheckpointError."""
+    """Read a checkpoint from the JSON of `Checkpoint.to_dict`. Raises CheckpointError."""
     try:
         raw = json.loads(text)
         seal = raw["seal"]

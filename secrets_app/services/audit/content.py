@@ -1,6 +1,6 @@
-"""What MACs, trees and signatures are made over: JSON with sorted keys, without blanks, ASCII only.
+"""Define the bytes that MACs, Merkle trees and signatures cover: sorted, compact, ASCII-only JSON.
 
-The same text is what exports, logs and proofs show, so that anybody can compute it again.
+Exports, logs and proofs show the same text, so that anybody can compute the proofs again.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from secrets_app.models import AuditEvent, AuditSeal
 SCHEME = "vaultsite-audit-v1"
 NOTHING_BEFORE = bytes(32)
 
-# What `content_of` takes of an event: a row of these columns does as well, and is made faster.
+# The columns that `content_of` reads. A named row of just these is enough, and is made faster.
 EVENT_COLUMNS = (
     "id",
     "created_at",
@@ -36,12 +36,15 @@ _to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 
 
 def encode(content: dict[str, Any]) -> bytes:
-    """The canonical bytes of a content."""
+    """Return the canonical bytes of a content."""
     return _to_json(content).encode()
 
 
 def content_of(event: AuditEvent | Any) -> dict[str, Any]:
-    """Everything an event, or a named row of EVENT_COLUMNS, says; its MAC and seal left out."""
+    """Return everything that an event says, without its MAC and seal.
+
+    Takes an event or a named row of EVENT_COLUMNS.
+    """
     return {
         "scheme": SCHEME,
         "key": event.key_number,
@@ -61,7 +64,7 @@ def content_of(event: AuditEvent | Any) -> dict[str, Any]:
 
 
 def content_of_seal(seal: AuditSeal) -> dict[str, Any]:
-    """Everything a seal says, but for its signature and what happened to its events later."""
+    """Return everything that a seal says, without its signature and the fate of its events."""
     return {
         "scheme": SCHEME,
         "key": seal.key_number,
@@ -77,7 +80,7 @@ def content_of_seal(seal: AuditSeal) -> dict[str, Any]:
 
 
 def content_of_pruning(seal: AuditSeal) -> dict[str, Any]:
-    """What is signed when a seal's events are removed."""
+    """Return what is signed when the events of a seal are removed."""
     return {
         "scheme": f"{SCHEME}/pruned",
         "seal": seal_hash(seal).hex(),
@@ -86,12 +89,12 @@ def content_of_pruning(seal: AuditSeal) -> dict[str, Any]:
 
 
 def seal_hash(seal: AuditSeal) -> bytes:
-    """What the next seal refers to: SHA-256 of the content."""
+    """Return the SHA-256 of a seal's content, which the next seal refers to."""
     return hashlib.sha256(encode(content_of_seal(seal))).digest()
 
 
 def instant(at: datetime) -> str:
-    """UTC with microseconds and `Z`, as both databases keep it."""
+    """Spell a time in UTC with microseconds and `Z`; both databases keep microseconds."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 

@@ -1,7 +1,7 @@
-"""Getting the log out: one JSON object a line, seal by seal, each seal after its events.
+"""Export the log: one JSON object a line, seal by seal, the events before their seal.
 
-Whoever holds the lines and the public key can compute trees, links and signatures again. Only sealed
-events are written, in the order of their seals: so what was committed late is never missed.
+The lines and the public key are enough to compute trees, links and signatures again. Only sealed events
+are exported, in the order of their seals, so an event that was committed late is not missed.
 """
 
 import json
@@ -23,14 +23,19 @@ _OWN_ACTION = "audit.export"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
+    """How many seals and events were written."""
+
     seals: int
     events: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """`after_seal`: begin behind this one; `since` and `until` are about the events themselves;
-    `only_new`: what no export has written yet."""
+    """Which seals and events to export.
+
+    `after_seal`: only seals with a higher number. `since` (inclusive) and `until` (exclusive): only
+    events of this time. `only_new`: only seals that no export has written yet.
+    """
 
     after_seal: int = 0
     since: datetime | None = None
@@ -38,6 +43,7 @@ class Selection:
     only_new: bool = False
 
     def page(self, after: int) -> list[AuditSeal]:
+        """Return up to 200 selected seals with a number above `after`."""
         seals = AuditSeal.objects.filter(number__gt=max(after, self.after_seal))
         seals = seals.filter(pruned_at__isnull=True)
         if self.only_new:
@@ -48,7 +54,8 @@ class Selection:
             seals = seals.filter(first_at__lt=self.until)
         return list(seals.order_by("number")[:200])
 
-    def takes(self, event: AuditEvent) -> bool:
+    def includes(self, event: AuditEvent) -> bool:
+        """Tell whether an event is in the selected time."""
         is_after = self.since is None or event.created_at >= self.since
         return is_after and (self.until is None or event.created_at < self.until)
 
@@ -56,11 +63,11 @@ class Selection:
 def export_events(
     *, selection: Selection, write: Callable[[str], None], flush: Callable[[], None], actor: Actor
 ) -> Exported:
-    """Write what is selected, with one call for each seal. A seal all of whose events were written is
-    marked as exported, after `flush` has brought it to safety.
+    """Write the selected events and seals, with one call of `write` for each seal.
 
-    Leaves an event for each 200 seals, unless all there was to write were events of exports: a shipper
-    that follows the log would never come to its end.
+    After `flush` has made a page of 200 seals durable, the seals whose events were all written are
+    marked as exported, and one event is recorded. Pages that hold nothing but events of exports record
+    none: a follower of the log would never reach its end.
     """
     number = seals = events = 0
     while page := selection.page(number):
@@ -86,7 +93,7 @@ def export_events(
 
 def _write(seal: AuditSeal, selection: Selection, write: Callable[[str], None]) -> list[AuditEvent]:
     sealed = AuditEvent.objects.filter(seal_number=seal.number).order_by("id")
-    events = [event for event in sealed if selection.takes(event)]
-    lines = [{"event": content_of(event)} for event in events] + [checkpoint_of(seal).shown()]
+    events = [event for event in sealed if selection.includes(event)]
+    lines = [{"event": content_of(event)} for event in events] + [checkpoint_of(seal).to_dict()]
     write("".join(json.dumps(line) + "\n" for line in lines))
     return events

@@ -1,4 +1,4 @@
-"""Finding events by what people remember: a path, a name, an id."""
+"""Find events by what people remember: a path, a name or an id."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -11,13 +11,16 @@ from django.utils import timezone
 from secrets_app.models import ApiKey, AuditEvent, Principal, Secret, Vault, VaultKey
 from secrets_app.models.ids import first_uuid7
 
-# There is no index of request ids; events of this time are looked through for them.
+# Request ids have no index, so only the events of this time are searched for them.
 _REQUESTS_OF = timedelta(days=7)
 _MOST_NAMED = 200
 
 
 def find_events(events: QuerySet[AuditEvent], text: str) -> QuerySet[AuditEvent]:
-    """Events of the secret, principal, vault or request that the text is a path, name or id of."""
+    """Narrow events to those about a secret, principal, vault or request.
+
+    `text` is a part of a path or of a name, or a whole id.
+    """
     try:
         pk = UUID(text.strip())
     except ValueError:
@@ -40,8 +43,8 @@ def _about_named(text: str) -> Q:
     )
 
 
-def named(ids: Iterable[UUID]) -> dict[UUID, Any]:
-    """The rows that ids in events are of, as far as they are still there: one query for each kind."""
+def rows_by_id(ids: Iterable[UUID]) -> dict[UUID, Any]:
+    """Return the rows that ids in events refer to, where they still exist: one query for each model."""
     left = set(ids)
     found: dict[UUID, Any] = {}
     for model in (Secret, Principal, Vault, ApiKey, VaultKey):
@@ -53,7 +56,7 @@ def named(ids: Iterable[UUID]) -> dict[UUID, Any]:
 
 
 def name_of(row: Any) -> str:
-    """What people call a row that `named` found."""
+    """Return what people call a row from `rows_by_id`: its path, name or version."""
     if isinstance(row, VaultKey):
         return f"vault key {row.version}"
     return str(getattr(row, "path", None) or getattr(row, "name", None) or row.pk)

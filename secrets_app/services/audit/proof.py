@@ -1,4 +1,4 @@
-"""Proof that an event is in the log: the path from its leaf to a signed root (RFC 6962, 2.1.1)."""
+"""Prove that an event is in the log: the path from its leaf to a signed root (RFC 6962, 2.1.1)."""
 
 from typing import Any
 from uuid import UUID
@@ -13,9 +13,9 @@ from secrets_app.services.caller import Caller
 
 
 def prove_event(*, caller: Caller, event_id: UUID) -> dict[str, Any]:
-    """The event as it was sealed, with all that is needed to check it but the public key's authority.
+    """Return an event as it was sealed, with all that a check needs except trust in the public key.
 
-    Raises NotFound for what the caller may not see, Conflict while it is not sealed.
+    Raises NotFound for an event that the caller may not see, Conflict while it is not sealed.
     """
     event = visible_event(caller=caller, event_id=event_id)
     seal = AuditSeal.objects.filter(number=event.seal_number or 0).first()
@@ -30,4 +30,4 @@ def prove_event(*, caller: Caller, event_id: UUID) -> dict[str, Any]:
         "leaf_index": index,
         "tree_size": seal.events,
         "audit_path": [step.hex() for step in inclusion_proof(leaves, index)],
-    } | checkpoint_of(seal).shown()
+    } | checkpoint_of(seal).to_dict()

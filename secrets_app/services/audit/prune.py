@@ -1,4 +1,4 @@
-"""Retention: events of old seals are removed, the seals stay, so that what remains still verifies."""
+"""Remove the events of old seals. The seals stay, so what remains still verifies."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from secrets_app.crypto.audit_key import AuditKey
 from secrets_app.models import AuditEvent, AuditSeal
 from secrets_app.services.audit.content import content_of_pruning, encode
 from secrets_app.services.audit.record import SUCCESS, Resource, record
-from secrets_app.services.audit.verify import seal_fits
+from secrets_app.services.audit.verify import is_seal_intact
 from secrets_app.services.caller import Actor
 from secrets_app.services.sealing.audit_keys import opened_audit_keys
 
 
 @dataclass(frozen=True, slots=True)
 class Prunable:
-    """`not_exported`: seals that are old enough, but were not exported."""
+    """How much could be pruned. `not_exported`: seals that are old enough, but not exported yet."""
 
     seals: int
     events: int
@@ -27,6 +27,7 @@ class Prunable:
 
 
 def count_prunable(*, before: datetime) -> Prunable:
+    """Count the seals whose events are all older than `before`."""
     old = _old(before)
     exported = old.filter(exported_at__isnull=False)
     return Prunable(
@@ -38,7 +39,7 @@ def count_prunable(*, before: datetime) -> Prunable:
 
 @dataclass(slots=True)
 class Pruned:
-    """`altered`: numbers of seals that stay, since their events are not those that were sealed."""
+    """What was pruned. `altered`: numbers of seals that were left, because their events were changed."""
 
     seals: int = 0
     events: int = 0
@@ -48,13 +49,14 @@ class Pruned:
 def prune_events(*, before: datetime, actor: Actor, on_progress: Callable[[int], None]) -> Pruned:
     """Remove the events of exported seals that are all older than `before`.
 
-    Each seal in a transaction of its own, with an event. What was tampered with is left for verify_audit
-    to name: its traces must not be removed under a signature. Raises ProviderError.
+    Each seal is pruned in a transaction of its own, with an event. A seal whose events were tampered
+    with is left for verify_audit to report: a signed pruning would hide the traces. Raises
+    ProviderError.
     """
     keys, _ = opened_audit_keys()
     done = Pruned()
     for seal in _old(before).filter(exported_at__isnull=False).order_by("number"):
-        if seal_fits(seal, keys):
+        if is_seal_intact(seal, keys):
             _prune(seal, keys[seal.key_number], actor, done)
         else:
             done.altered.append(seal.number)
@@ -70,7 +72,7 @@ def _prune(seal: AuditSeal, key: AuditKey, actor: Actor, done: Pruned) -> None:
             pruned_at=seal.pruned_at, prune_signature=signature
         )
         if not is_mine:
-            return  # another run has just done it
+            return  # another run was faster
         removed, _ = AuditEvent.objects.filter(seal_number=seal.number).delete()
         record(
             "audit.prune",

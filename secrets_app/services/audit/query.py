@@ -1,4 +1,4 @@
-"""Asking the log, newest first. Every list is a walk down an index that ends with the page."""
+"""List events, newest first. Every list walks down an index and stops at the end of its page."""
 
 import heapq
 from collections.abc import Iterator
@@ -15,14 +15,16 @@ from secrets_app.services.audit.visibility import Visibility, visibility_of
 from secrets_app.services.caller import Caller
 
 DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET = 100, 1000, 10_000
-# An owner of more vaults than this is served by one walk through all events instead of one for each.
+# For an owner of more vaults than this, one walk through all events replaces one walk for each vault.
 _MOST_WALKS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventQuery:
-    """`since` is the first instant that counts, `until` the first that does not; `before` is the id of
-    the event that the last page ended at."""
+    """What to list: filters, and the place of the page.
+
+    `since` is inclusive, `until` exclusive. `before` is the id of the last event of the previous page.
+    """
 
     resource_id: UUID | None = None
     actor_id: UUID | None = None
@@ -36,6 +38,7 @@ class EventQuery:
     before: UUID | None = None
 
     def filtered(self) -> QuerySet[AuditEvent]:
+        """Return the events that the filters allow, newest first."""
         events = AuditEvent.objects.all()
         for column in ("resource_id", "actor_id", "vault_id", "action", "outcome"):
             value = getattr(self, column)
@@ -55,20 +58,20 @@ class EventQuery:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`after`: the id of the last event when more follow, else None."""
+    """A page of events. `after`: the id of its last event if more follow, else None."""
 
     events: list[AuditEvent]
     after: UUID | None
 
 
 def list_events(*, caller: Caller, wanted: EventQuery) -> Page:
-    """A page of the events that the caller may see."""
+    """Return a page of the events that the caller may see."""
     return page_of(visibility_of(caller), wanted)
 
 
 def page_of(sight: Visibility, wanted: EventQuery) -> Page:
-    """A page of what is in sight."""
-    # One more than is shown tells whether more follow.
+    """Return a page of the visible events."""
+    # One event more than the page holds shows whether there is a next page.
     end = wanted.offset + wanted.limit + 1
     walks = _walks(sight, wanted.filtered())
     merged = heapq.merge(*(walk[:end] for walk in walks), key=lambda e: e.id, reverse=True)
@@ -78,7 +81,7 @@ def page_of(sight: Visibility, wanted: EventQuery) -> Page:
 
 
 def visible_event(*, caller: Caller, event_id: UUID) -> AuditEvent:
-    """One event. Raises NotFound, also for one that the caller may not see."""
+    """Return an event. Raises NotFound if there is none or the caller may not see it."""
     event = AuditEvent.objects.filter(visibility_of(caller).condition(), pk=event_id).first()
     if event is None:
         raise NotFound("There is no such event.")
@@ -91,13 +94,13 @@ def _walks(sight: Visibility, events: QuerySet[AuditEvent]) -> list[QuerySet[Aud
         return [events]
     if len(sight.vault_ids) > _MOST_WALKS:
         return [events.filter(sight.condition())]
-    # Each alone follows an index; joined by OR they would be collected and sorted first.
+    # Each condition alone follows an index. Joined by OR, the database would collect and sort everything.
     conditions = [Q(actor_id=sight.principal_id), *(Q(vault_id=v) for v in sight.vault_ids)]
     return [events.filter(condition) for condition in conditions]
 
 
 def _distinct(events: Iterator[AuditEvent], most: int) -> list[AuditEvent]:
-    """The first of each id: an owner's own event in its own vault is found twice."""
+    """Drop repeats from sorted events: an owner's own event in its own vault is found by two walks."""
     found: list[AuditEvent] = []
     for event in events:
         if not found or found[-1].id != event.id:

@@ -1,4 +1,4 @@
-"""Audit events. Each is inserted in the transaction of what it records: no event, no action."""
+"""Record audit events in the transaction of what they record: no event, no action."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ from secrets_app.metrics import denials
 from secrets_app.models import AuditEvent
 from secrets_app.models.ids import uuid7
 from secrets_app.services.audit.content import content_of, encode
-from secrets_app.services.audit.write_state import writing
+from secrets_app.services.audit.write_state import write_state
 from secrets_app.services.caller import Actor
 from secrets_app.services.sealing.audit_keys import current_audit_key
 from secrets_app.services.transactions.group_commit import commit_events
@@ -37,7 +37,7 @@ OPERATOR = Actor(id=None, type="operator")
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What is acted upon. The id is None where it does not exist or the actor may not know it."""
+    """What is acted upon. `id` is None if it does not exist, or if the actor may not learn it."""
 
     type: str
     id: UUID | None = None
@@ -46,7 +46,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`details` is a JSON object without values, tokens, keys or anything else a caller sent freely."""
+    """What happened. `details` is a JSON object without values, tokens, keys or a caller's free text."""
 
     action: str
     outcome: AuditEvent.Outcome
@@ -62,23 +62,24 @@ def record(
     resource: Resource,
     details: dict[str, Any] | None = None,
 ) -> None:
-    """Insert one event; raises what `record_all` does."""
+    """Insert one event. Raises as `record_all`."""
     record_all([Event(action, outcome, resource, details or {})], actor=actor)
 
 
 def record_all(events: Iterable[Event], *, actor: Actor) -> None:
     """Insert events with one statement.
 
-    Raises django.db.DatabaseError when that fails, ProviderError when the key of their MACs cannot be
-    had: then what they record must not happen either.
+    Raises django.db.DatabaseError when that fails, ProviderError when the key of the MACs is not
+    available. The caller must let either undo what the events record.
     """
     _write(events, actor, _insert)
 
 
 def record_with(act: Callable[[Sequence[AuditEvent]], bool], event: Event, *, actor: Actor) -> bool:
-    """Have `act` store an event along with what it records, or neither; returns whether it did.
+    """Let `act` store an event and what it records in one statement. Returns whether it did.
 
-    For an act that is one statement: it needs no transaction around it. Raises as `record_all`.
+    `act` takes the rows of the event and returns whether it changed anything; no transaction is needed
+    around it. Raises as `record_all`.
     """
     return _write([event], actor, act)
 
@@ -90,9 +91,9 @@ def _write(
         rows = _rows(events, actor)
         is_stored = store_rows(rows)
     except (DatabaseError, CryptoError):
-        writing.failed()
+        write_state.failed()
         raise
-    writing.succeeded()
+    write_state.succeeded()
     if not is_stored:
         return False
     for row in rows:
@@ -138,7 +139,7 @@ def _rows(events: Iterable[Event], actor: Actor) -> list[AuditEvent]:
 
 @lru_cache(1024)
 def _normal_address(text: str) -> str:
-    """As both databases give it back; an IPv4 address that is written as IPv6 is one of IPv4."""
+    """Spell an address as both databases return it, and an IPv4 address in IPv6 form as IPv4."""
     address = ip_address(text.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return str(mapped or address)

@@ -1,5 +1,8 @@
-"""Sealing: events that are not sealed yet become the leaves of a Merkle tree (RFC 6962), and its root a
-signed link of the chain. Requests never wait for it; it may run in any number of processes at once."""
+"""Seal events: the unsealed ones become leaves of a Merkle tree (RFC 6962), whose root joins a signed
+chain.
+
+Requests never wait for it, and any number of processes may seal at once.
+"""
 
 from collections.abc import Sequence
 
@@ -19,19 +22,19 @@ from secrets_app.services.audit.content import (
 from secrets_app.services.sealing.audit_keys import current_audit_key
 from secrets_app.sql.damaged_rows import read_each
 
-# Few, so that on SQLite no request waits long for the writer's lock.
+# So few that no request on SQLite waits long for the writer's lock.
 EVENTS_IN_A_SEAL = 1000
 
 
 class _Overtaken(Exception):
-    """Another sealer has taken some of the events; nothing was stored."""
+    """Another sealer took some of the events first, so nothing was stored."""
 
 
 def seal_events() -> list[AuditSeal]:
-    """Seal everything there is, oldest first. Returns the new seals.
+    """Seal all unsealed events, oldest first. Returns the new seals.
 
-    Each in a transaction of its own, so a run that is stopped loses nothing. What was edited so that it
-    cannot be read is left, and the lag of sealing tells of it. Raises OpenError, ProviderError.
+    Each seal has a transaction of its own, so a stopped run loses nothing. An event that was edited so
+    that it cannot be read stays unsealed, and `seal_lag` reports it. Raises OpenError, ProviderError.
     """
     seals = []
     while leaves := read_each(unsealed().order_by("id"), _leaf, most=EVENTS_IN_A_SEAL)[0]:
@@ -40,7 +43,7 @@ def seal_events() -> list[AuditSeal]:
         except _Overtaken:
             continue
         if len(leaves) < EVENTS_IN_A_SEAL:
-            break  # what came meanwhile is for the next run, or it might never end
+            break  # later events are for the next run, or this one might never end
     return seals
 
 
@@ -49,13 +52,14 @@ def _leaf(event: AuditEvent) -> bytes:
 
 
 def unsealed() -> QuerySet[AuditEvent]:
+    """Return the events that are in no seal."""
     return AuditEvent.objects.filter(seal_number__isnull=True)
 
 
 def _seal(leaves: Sequence[tuple[AuditEvent, bytes]]) -> AuditSeal:
-    """Events with the hashes of their contents, in the order of their ids."""
+    """Seal events, given with their leaf hashes in the order of their ids. Raises _Overtaken."""
     key_number, key = current_audit_key()
-    # Before the transaction, which is to be short.
+    # Computed before the transaction, to keep that short.
     root = root_of([leaf for _, leaf in leaves])
     events = [event for event, _ in leaves]
     with transaction.atomic():

@@ -1,7 +1,7 @@
-"""Computing the whole log again: every MAC, tree, link and signature, in bounded memory.
+"""Verify the whole log: compute every MAC, tree, link and signature again, in bounded memory.
 
-May run while events are written, sealed and pruned: what looks wrong is looked at again before it is
-told.
+It may run while events are written, sealed and pruned: what looks wrong is looked at again before it is
+reported.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,8 +40,10 @@ _UNREADABLE = "cannot be read: it was edited"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that does not fit. `what`: event, seal, key or checkpoint; `id`: of an event, else a
-    number."""
+    """Something that does not fit.
+
+    `what`: event, seal, key or checkpoint. `id`: an event's id, else a number.
+    """
 
     what: str
     id: str
@@ -50,7 +52,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """`findings`: the first hundred, oldest first. `checked` and `verified` count events."""
+    """The result. `findings`: the first hundred, oldest first. `checked` and `verified` count events."""
 
     findings: list[Finding] = field(default_factory=list)
     checked: int = 0
@@ -65,8 +67,8 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
-    """Events of a time only; the chain of seals is always checked as a whole."""
+class TimeRange:
+    """A time to check the events of. The chain of seals is always checked as a whole."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -83,13 +85,14 @@ class Range:
 
 def verify_audit(
     *,
-    within: Range = Range(),
+    within: TimeRange = TimeRange(),
     checkpoint: Checkpoint | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Report:
-    """Check everything, or the events of a time; with `checkpoint` also that the log still holds it.
+    """Check all events, or those of a time; with `checkpoint` also that the log still contains it.
 
-    Raises ProviderError when the key cannot be had: nothing is known then.
+    `on_progress` gets the number of events of each step. Raises ProviderError when a key is not
+    available, since nothing can be said then.
     """
     keys, altered = opened_audit_keys()
     report = Report()
@@ -100,15 +103,18 @@ def verify_audit(
     return report
 
 
-def seal_fits(seal: AuditSeal, keys: dict[int, AuditKey]) -> bool:
-    """Whether a seal is signed and its events are those that it sealed."""
+def is_seal_intact(seal: AuditSeal, keys: dict[int, AuditKey]) -> bool:
+    """Tell whether a seal's signature is right and its events are those that it sealed."""
     findings = _check_events(seal, keys, Report(), lambda _: None)
     return _signer_of(seal, keys) is not None and not any(findings)
 
 
 def note_verification(report: Report, *, actor: Actor) -> None:
-    """Leave the event of a verification. Apart, since an altered log is to be told of even when its key is
-    gone, without which no event can be written. Raises CryptoError then."""
+    """Record the event of a verification. Raises CryptoError when its key is not available.
+
+    This is a step of its own: an altered log must be reported even when the key that events need is
+    gone.
+    """
     with transaction.atomic():
         record(
             "audit.verify",
@@ -120,14 +126,14 @@ def note_verification(report: Report, *, actor: Actor) -> None:
 
 
 def count_checkable() -> int:
-    """How many events there are, for a progress bar."""
+    """Return how many events there are, for a progress bar."""
     return AuditEvent.objects.count()
 
 
 def _findings(
     keys: dict[int, AuditKey],
     altered: list[int],
-    within: Range,
+    within: TimeRange,
     checkpoint: Checkpoint | None,
     report: Report,
     on_progress: Callable[[int], None],
@@ -155,7 +161,7 @@ def _findings(
 
 
 def _seals() -> Iterator[AuditSeal | Finding]:
-    """In order, by short statements; what cannot be read is told in the place of its page."""
+    """Yield seals in order, page by page. A finding about an unreadable seal precedes its page."""
     after, is_more = -1, True
     while is_more:
         page = AuditSeal.objects.filter(number__gt=after).order_by("number")
@@ -167,7 +173,7 @@ def _seals() -> Iterator[AuditSeal | Finding]:
 
 
 def _try_to_read(seal: AuditSeal) -> None:
-    """Raises what the checks would."""
+    """Raise what the checks would raise on a damaged row."""
     encode(content_of_seal(seal))
     bytes(seal.signature) + bytes(seal.prune_signature or b"")
     range(seal.number + max(seal.events, 0))
@@ -190,7 +196,7 @@ def _problem_of_seal(
 
 
 def _signer_of(seal: AuditSeal, keys: dict[int, AuditKey]) -> AuditKey | None:
-    """The key that signed it, None when its signature does not fit."""
+    """Return the key that signed a seal, or None when the signature does not fit."""
     key = keys.get(seal.key_number)
     content = encode(content_of_seal(seal))
     fits = key is not None and is_signed(content, bytes(seal.signature), key.public_key)
@@ -208,7 +214,7 @@ def _check_events(
     report: Report,
     on_progress: Callable[[int], None],
 ) -> Iterator[Finding]:
-    # Some more than there should be, to name what was put in; not everything somebody may have put in.
+    # A few more than were sealed, to name events that were put in, but not a whole flood of them.
     most = max(seal.events, 0) + EVENTS_IN_A_SEAL
     page = _check_macs(AuditEvent.objects.filter(seal_number=seal.number), keys, most=most)
     if page.events != seal.events and _was_pruned_meanwhile(seal):
@@ -236,7 +242,7 @@ def _was_pruned_meanwhile(seal: AuditSeal) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Events in the order of their ids; `leaves` and `last`, the last id, are of those that can be read."""
+    """A page of checked events, by id. `leaves` and `last` (an id) leave out unreadable events."""
 
     events: int
     leaves: list[bytes]
@@ -263,7 +269,7 @@ def _check_macs(events: QuerySet[AuditEvent], keys: dict[int, AuditKey], *, most
 
 
 def _check_strays() -> Iterator[Finding]:
-    """Events of a seal that is not there, or whose events were pruned."""
+    """Find events whose seal does not exist or was pruned."""
     seal = AuditSeal.objects.filter(number=OuterRef("seal_number"), pruned_at__isnull=True)
     strays = AuditEvent.objects.filter(seal_number__isnull=False).exclude(Exists(seal))
     read, damaged = read_each(strays.only("seal_number").order_by("id"), str, most=_MOST_FINDINGS)
@@ -274,7 +280,7 @@ def _check_strays() -> Iterator[Finding]:
 
 
 def _check_unsealed(
-    within: Range,
+    within: TimeRange,
     keys: dict[int, AuditKey],
     report: Report,
     on_progress: Callable[[int], None],

@@ -1,4 +1,4 @@
-"""Who sees which events: an owner those of its vaults, everyone its own, auditors all.
+"""Decide who sees which events: owners those of their vaults, all their own, auditors everything.
 
 Auditors are people with Django's permission `secrets_app.view_auditevent`.
 """
@@ -18,8 +18,10 @@ AUDITOR = "secrets_app.view_auditevent"
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """`vault_ids`: those the caller owns or owned; of no interest for an auditor. `restrictions`: lists of
-    vaults outside of which the caller sees nothing, not even what it did there itself."""
+    """What a caller may see. `vault_ids`: vaults that it owns or owned; empty for auditors.
+
+    `restrictions`: lists of vaults. Outside of any the caller sees nothing, not even its own events.
+    """
 
     principal_id: UUID
     is_auditor: bool
@@ -27,20 +29,21 @@ class Visibility:
     restrictions: tuple[Sequence[str], ...] = ()
 
     def within(self) -> Q:
-        """What an event fulfils that does not name a vault outside the restrictions."""
+        """Return the condition of events that name no vault outside the restrictions."""
         inside = Q()
         for allowed in self.restrictions:
             inside &= Q(vault_id__isnull=True) | Q(vault_id__in=allowed)
         return inside
 
     def condition(self) -> Q:
-        """What a visible event fulfils."""
+        """Return the condition that visible events meet."""
         if self.is_auditor:
             return self.within()
         return self.within() & (Q(actor_id=self.principal_id) | Q(vault_id__in=self.vault_ids))
 
 
 def visibility_of(caller: Caller) -> Visibility:
+    """Work out what a caller may see."""
     if caller.kind == Principal.Kind.AGENT:
         return Visibility(caller.id, is_auditor=False, restrictions=caller.restrictions)
     user = get_user_model().objects.get(principal=caller.id)

@@ -1,4 +1,4 @@
-"""What the log says was written: it remembers versions whose rows are gone."""
+"""Read from the log which versions were written, even those whose rows are gone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,15 +19,17 @@ _EVENTS_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An event's word that a version of a secret was stored. Anybody may have put it there, until
-    `is_genuine` tells."""
+    """What an event says: a version of a secret was stored.
+
+    Anybody may have put the event there; `is_genuine` tells.
+    """
 
     secret_id: UUID
     version: int
     _event: Any
 
     def is_genuine(self, keys: dict[int, AuditKey]) -> bool:
-        """Whether the event has the MAC of one of the log's keys."""
+        """Tell whether the event has the MAC of one of the log's keys."""
         key = keys.get(self._event.key_number)
         return key is not None and key.has_mac(
             encode(content_of(self._event)), bytes(self._event.mac)
@@ -37,8 +39,8 @@ class Claim:
 def claims_of_writes(*, vault_id: UUID | None) -> Iterator[tuple[list[Claim], int]]:
     """Walk through the events of writes, of one vault or of all, by short statements.
 
-    Yields the claims of up to 1000 events, and how many events that were. An event that cannot be read, or
-    names no version, claims nothing: verify_audit tells of it.
+    Yields the claims of up to 1000 events, and the number of these events. An event that cannot be read
+    or names no version makes no claim; verify_audit reports it.
     """
     for action in _ACTIONS:
         after: UUID | None = UUID(int=0)
@@ -52,7 +54,7 @@ def claims_of_writes(*, vault_id: UUID | None) -> Iterator[tuple[list[Claim], in
 
 
 def count_writes(*, vault_id: UUID | None) -> int:
-    """How many events `claims_of_writes` will look at."""
+    """Count the events that `claims_of_writes` will look at."""
     return _writes(vault_id).count()
 
 

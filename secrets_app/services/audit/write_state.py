@@ -1,9 +1,9 @@
-"""Whether this process could write its last event, for the health check and metrics."""
+"""Remember whether this process could write its last event, for the health check and metrics."""
 
 from secrets_app.metrics import AUDIT_WRITE_FAILURES
 
 
-class Writing:
+class AuditWriteState:
     is_failing = False
 
     def failed(self) -> None:
@@ -14,4 +14,4 @@ class Writing:
         self.is_failing = False
 
 
-writing = Writing()
+write_state = AuditWriteState()

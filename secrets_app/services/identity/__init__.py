@@ -1,9 +1,10 @@
-"""Who is calling: people, agents, their credentials and tokens.
+"""Identify who calls: people and agents, their credentials and tokens.
 
-`identification` tells who holds a credential: the first step of each request. `sign_in` exchanges
-credentials for tokens. `tokens` and `signing_keys` issue and check them. `api_keys`, `agents`,
-`principals` and `account` look after what their names say. `passwords` and `second_factor` check
-what people prove themselves with. `roles` says what people may do in the admin."""
+`identification` finds the holder of a credential: the first step of each request. `sign_in` exchanges
+credentials for tokens. `tokens` and `signing_keys` issue and verify tokens. `api_keys`, `agents`,
+`principals` and `account` manage what their names say. `passwords` and `second_factor` are what people
+prove their identity with. `roles` lists what people may do in the admin.
+"""
 
 from secrets_app.services.identity.account import change_password, get_account, rename_account
 from secrets_app.services.identity.agents import (
@@ -31,7 +32,7 @@ from secrets_app.services.identity.api_keys import (
 from secrets_app.services.identity.identification import identify
 from secrets_app.services.identity.principals import end_tokens, principal_for_user
 from secrets_app.services.identity.roles import ROLES, permissions_of
-from secrets_app.services.identity.second_factor import draw_salt, seed_of
+from secrets_app.services.identity.second_factor import generate_salt, seed_of
 from secrets_app.services.identity.sign_in import (
     record_session_sign_in,
     sign_in_with_agent_key,
@@ -53,8 +54,8 @@ __all__ = [
     "create_api_key",
     "deactivate_agent",
     "digest_api_key",
-    "draw_salt",
     "end_tokens",
+    "generate_salt",
     "get_account",
     "get_agent",
     "get_own_agent",

@@ -1,4 +1,4 @@
-"""Checking a password, with whatever lockout the project around the app has."""
+"""Check passwords, with the lockout of the project around the app."""
 
 from typing import Any
 
@@ -13,23 +13,23 @@ _DEFAULT_LOCKOUT_S = 900
 
 
 def check_password(*, username: str, password: str, request: HttpRequest) -> Any:
-    """The user whose password this is, or None. Raises LockedOut.
+    """Return the user with this name and password, or None. Raises LockedOut.
 
-    An unknown account costs a password hash too (Django's `authenticate` sees to that). Wrong
-    passwords are counted by django-axes where the project has it installed.
+    An unknown name costs a password hash as well (Django's `authenticate` takes care of that). If the
+    project has django-axes, it counts wrong passwords.
     """
     username_field = get_user_model().USERNAME_FIELD
     user = authenticate(request, **{username_field: username, "password": password})
     if user is None and getattr(request, "axes_locked_out", False):
-        request.axes_locked_out = False  # type: ignore[attr-defined]  # the answer is ours to give
+        request.axes_locked_out = False  # type: ignore[attr-defined]  # we answer ourselves
         cooloff = getattr(settings, "AXES_COOLOFF_TIME", None)
         raise LockedOut(int(cooloff.total_seconds()) if cooloff else _DEFAULT_LOCKOUT_S)
     return user
 
 
 def note_sign_in(*, user: Any, request: HttpRequest) -> None:
-    """What Django's own `login` tells: the count begins anew, and `last_login` is kept.
+    """Send the signal that Django's `login` sends: the count of failures restarts, `last_login` is set.
 
-    For the transaction that holds the event of the sign-in.
+    To be called in the transaction that records the sign-in.
     """
     user_logged_in.send(sender=type(user), request=request, user=user)

@@ -1,4 +1,4 @@
-"""Principals of people, and what operators do to any. Agents come with their own service."""
+"""Manage the principals of people, and end anybody's tokens. Agents have a module of their own."""
 
 from typing import Any, cast
 from uuid import UUID
@@ -14,7 +14,7 @@ from secrets_app.services.caller import Actor
 
 
 def principal_for_user(user: AbstractBaseUser) -> Principal:
-    """The user's principal, made the first time it is needed."""
+    """Return the user's principal. The first call makes it."""
     principal, _ = Principal.objects.get_or_create(
         user=cast(Any, user),
         defaults={"kind": Principal.Kind.USER, "name": user.get_username()[:255]},
@@ -23,7 +23,7 @@ def principal_for_user(user: AbstractBaseUser) -> Principal:
 
 
 def end_tokens(*, principal_id: UUID, actor: Actor) -> None:
-    """End every token a principal has been given so far, from its next request on; keys stay.
+    """End every token that a principal has, from its next request on. Its API keys stay.
 
     Raises NotFound.
     """

@@ -1,10 +1,10 @@
-"""What people may do in the admin: roles, as sets of Django's permissions. Nobody there sees a value."""
+"""Define what people may do in the admin: roles are sets of Django's permissions. None shows a value."""
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Q, QuerySet
 
-# The actions of the admin, each with a permission of its own.
+# The admin's actions. Each has a permission of its own.
 ACTIONS = (
     "disable_secretversion",
     "revoke_apikey",
@@ -12,12 +12,12 @@ ACTIONS = (
     "end_tokens_principal",
     "rotate_vault",
 )
-# An auditor sees all metadata and the audit log; an operator may act besides.
+# An auditor sees all metadata and the audit log; an operator may act as well.
 ROLES = ("auditor", "operator")
 
 
 def permissions_of(*, role: str) -> QuerySet[Permission]:
-    """The permissions of one of `ROLES`."""
+    """Return the permissions of one of `ROLES`."""
     own = Q(content_type__app_label="secrets_app")
     wanted = own & Q(codename__startswith="view_")
     for model in (get_user_model(), Group):

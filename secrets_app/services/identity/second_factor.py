@@ -1,7 +1,7 @@
-"""Seeds of second factors: made from a salt and a key that is wrapped by the root key.
+"""Derive the seeds of second factors from a salt and a key that the root key wraps.
 
-A project keeps the salt. Whoever has the database alone cannot make the seed of it, and there is
-nothing to rewrap when the root key is rotated.
+A project stores the salt. The database alone does not give the seed, and a rotation of the root key has
+nothing to rewrap here.
 """
 
 import os
@@ -12,14 +12,14 @@ from secrets_app.services.sealing.audit_keys import current_audit_key, opened_au
 SALT_BYTES = 32
 
 
-def draw_salt() -> tuple[int, bytes]:
-    """A new salt, and the number of the key to use with it. Raises OpenError, ProviderError."""
+def generate_salt() -> tuple[int, bytes]:
+    """Return the number of the key to use, and a new salt. Raises OpenError, ProviderError."""
     number, _ = current_audit_key()
     return number, os.urandom(SALT_BYTES)
 
 
 def seed_of(*, key_number: int, salt: bytes) -> bytes:
-    """The seed, 20 bytes, to be shown once and never stored. Raises OpenError, ProviderError."""
+    """Derive the seed (20 bytes), to be shown once and never stored. Raises OpenError, ProviderError."""
     number, key = current_audit_key()
     if number != key_number:
         older, _ = opened_audit_keys()

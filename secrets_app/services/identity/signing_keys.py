@@ -1,4 +1,4 @@
-"""The Ed25519 keys that sign and verify tokens, from JWT_KEY_FILE."""
+"""Load the Ed25519 keys that sign and verify tokens, from JWT_KEY_FILE."""
 
 import hashlib
 import json
@@ -25,9 +25,9 @@ _PEM_BLOCK = re.compile(rb"-----BEGIN (PRIVATE|PUBLIC) KEY-----.+?-----END \1 KE
 
 
 class KeySet(TokenBackend):
-    """Signs with the first key and verifies with any, chosen by the `kid` header (RFC 7515, 4.1.4).
+    """Signs with the first key, and verifies with the one that the `kid` header names (RFC 7515, 4.1.4).
 
-    Keys stay in the file after they stopped signing, so that a rotation signs nobody out.
+    A retired key stays in the file, so that a rotation signs nobody out.
     """
 
     def __init__(self, blocks: list[bytes], *, issuer: str) -> None:
@@ -37,15 +37,15 @@ class KeySet(TokenBackend):
         self._public_jwks = [_public_jwk(key) for key in keys]
         self._by_kid = {jwk["kid"]: key for jwk, key in zip(self._public_jwks, keys, strict=True)}
         self._signing_key, self._signing_kid = keys[0], self._public_jwks[0]["kid"]
-        # What these keys have verified, by the token's digest: for `services.identity.tokens`.
+        # `services.identity.tokens` keeps here what these keys have verified, by the token's digest.
         self.verified: dict[bytes, Any] = {}
 
     def jwks(self) -> dict[str, Any]:
-        """The public keys as a JSON Web Key Set (RFC 7517, 5)."""
+        """Return the public keys as a JSON Web Key Set (RFC 7517, 5)."""
         return {"keys": self._public_jwks}
 
     def public_key(self) -> dict[str, str]:
-        """The public half of the key that signs now, in PEM."""
+        """Return the public half of the key that signs, in PEM."""
         public: Any = self._signing_key.public_key()
         return {
             "kid": self._signing_kid,
@@ -72,16 +72,16 @@ _kept: ReloadOnChange[KeySet] = ReloadOnChange("The set of token signing keys")
 
 
 def key_set() -> KeySet:
-    """The process's keys, read anew when the file changes.
+    """Return the process's keys. They are loaded again when the file changes.
 
-    Raises ConfigurationError that says what to do; never shows content.
+    Raises ConfigurationError, which says what to do and never shows content.
     """
     path, issuer = app_settings.JWT_KEY_FILE, app_settings.JWT_ISSUER
     return _kept.get(lambda: load_keys(path, issuer), arguments=(path, issuer), files=[path])
 
 
 def load_keys(path: str, issuer: str) -> KeySet:
-    """The keys in a file. Raises ConfigurationError as `key_set` does."""
+    """Load the keys of a file. Raises ConfigurationError as `key_set` does."""
     try:
         with Path(path).open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
@@ -108,12 +108,12 @@ def load_keys(path: str, issuer: str) -> KeySet:
 
 
 def pem_blocks(raw: bytes) -> list[bytes]:
-    """The keys in a file's content, in their order. What stands between them is ignored."""
+    """Return the keys in a file's content, in their order. Text in between is ignored."""
     return [match.group(0) for match in _PEM_BLOCK.finditer(raw)]
 
 
 def _public_jwk(key: Any) -> dict[str, str]:
-    """The public half; `kid` is the key's thumbprint (RFC 7638, RFC 8037 A.3)."""
+    """Return the public half of a key. Its `kid` is the thumbprint (RFC 7638, RFC 8037 A.3)."""
     jwk = json.loads(OKPAlgorithm.to_jwk(key))
     if jwk.get("crv") != "Ed25519":
         raise ValueError("not an Ed25519 key")

@@ -1,4 +1,4 @@
-"""Access tokens: JWTs signed with EdDSA (RFC 7519, RFC 8037), issued, read and revoked."""
+"""Issue, verify and revoke access tokens: JWTs signed with EdDSA (RFC 7519, RFC 8037)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -21,13 +21,16 @@ from secrets_app.services.identity.signing_keys import KeySet, key_set
 
 # Far above any token made here; longer input is not worth parsing.
 _MAX_TOKEN_CHARS = 4096
-_MOST_KNOWN = 10_000
+_MAX_CACHED = 10_000
 
 
 class AccessToken(Token):
-    """Claims besides `sub, iat, exp, jti, iss`: `gen`, the principal's token generation, and `key`,
-    the id of the API key that was exchanged for it, so that the token ends with that key; `vaults`,
-    the vaults it is restricted to."""
+    """A token's claims.
+
+    Besides `sub`, `iat`, `exp`, `jti` and `iss` there are `gen` (the principal's token generation),
+    `key` (the id of the API key that was exchanged for the token, which ends with it) and `vaults` (the
+    vaults that the token is restricted to).
+    """
 
     token_type = "access"  # noqa: S105
     lifetime = timedelta(0)
@@ -38,6 +41,8 @@ class AccessToken(Token):
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
+    """A signed token. `expires_in` is in seconds."""
+
     access_token: str = field(repr=False)
     expires_in: int
 
@@ -49,9 +54,9 @@ def issue_token(
     lifetime_s: int,
     vault_ids: Sequence[str] = (),
 ) -> IssuedToken:
-    """Make a token that lasts `lifetime_s` seconds, but no longer than its principal or API key.
+    """Issue a token for `lifetime_s` seconds, or less if its principal or API key expires before that.
 
-    With `vault_ids` it is good for these vaults only: a token narrows, and never widens.
+    With `vault_ids`, the token works for these vaults only: it can narrow rights, never widen them.
     """
     now = timezone.now()
     ends = [now + timedelta(seconds=lifetime_s), principal.expires_at]
@@ -70,9 +75,9 @@ def issue_token(
 
 
 def read_token(raw: str) -> Claims:
-    """Verify signature, issuer and expiry. Raises Unauthenticated.
+    """Verify a token's signature, issuer and expiry, and return its claims. Raises Unauthenticated.
 
-    What was verified before, by the same keys, is known by its digest until it expires.
+    Verified tokens are cached by their digest until they expire or the keys change.
     """
     if len(raw) > _MAX_TOKEN_CHARS:
         raise Unauthenticated("malformed_token")
@@ -81,7 +86,7 @@ def read_token(raw: str) -> Claims:
     claims = verified.get(digest)
     if claims is None:
         claims = _verify(raw)
-        if len(verified) >= _MOST_KNOWN:
+        if len(verified) >= _MAX_CACHED:
             verified.clear()
         verified[digest] = claims
     elif claims.expires_at <= timezone.now():
@@ -112,7 +117,7 @@ def _verify(raw: str) -> Claims:
 
 
 def revoke_token(*, claims: Claims, actor: Actor) -> None:
-    """End a token at once, for every process. Doing it twice is no error."""
+    """End a token at once, for every process. To repeat this is no error."""
     with transaction.atomic():
         RevokedToken.objects.bulk_create(
             [

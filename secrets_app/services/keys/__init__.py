@@ -1,6 +1,6 @@
-"""What operators do with keys: rotate, rewrap, verify, count and watch them.
+"""Rotate, rewrap, verify, count and watch keys: what operators do with them.
 
-The keys that are in use right now are brought by `sealing`.
+`services/sealing` provides the keys that are in use.
 """
 
 from secrets_app.services.keys.health import provider_status

@@ -1,4 +1,4 @@
-"""Walking through all versions of a vault or of everything, in bounded memory and short statements."""
+"""Walk through all versions of a vault, or of everything, in bounded memory and by short statements."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -12,10 +12,10 @@ _BYTES = 8 * 1024 * 1024
 
 
 def in_batches(versions: QuerySet[SecretVersion]) -> Iterator[list[UUID]]:
-    """Ids in order, in batches of at most 200 rows and about 8 MiB of values.
+    """Yield ids in order, in batches of at most 200 rows and about 8 MiB of values.
 
-    Each batch is found by a statement of its own, so no transaction stays open in between, and
-    what is added meanwhile is found too: ids rise with time.
+    Each batch is found by a statement of its own, so no transaction stays open in between. Rows added
+    meanwhile are found too, since ids rise with time.
     """
     size = Func(F("value"), function="LENGTH", output_field=IntegerField())
     after = UUID(int=0)
@@ -29,10 +29,10 @@ def in_batches(versions: QuerySet[SecretVersion]) -> Iterator[list[UUID]]:
         if not rows:
             return
         batch: list[UUID] = []
-        held = 0
+        size_bytes = 0
         for pk, length in rows:
-            held += length or 0
-            if batch and held > _BYTES:
+            size_bytes += length or 0
+            if batch and size_bytes > _BYTES:
                 break
             batch.append(pk)
         yield batch

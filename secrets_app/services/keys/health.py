@@ -1,4 +1,6 @@
-"""How the key providers are. Asked by anybody who watches the service, so answers are kept a moment."""
+"""Report the health of key providers. Anybody who watches the service may ask, so answers are cached
+briefly.
+"""
 
 import logging
 import threading
@@ -19,10 +21,11 @@ _kept: tuple[float, str] | None = None
 
 
 def provider_status() -> str:
-    """`ok`, `degraded` (a provider of older root keys is away) or `unavailable` (the active one is).
+    """Return `ok`, `degraded` (a provider of older root keys fails) or `unavailable` (the active one
+    fails).
 
-    However often it is asked, providers are asked at most every five seconds, by one thread; the
-    others get the last answer meanwhile.
+    Providers are asked by one thread and at most every five seconds; other threads get the last answer
+    meanwhile.
     """
     global _kept
     kept = _kept
@@ -42,7 +45,7 @@ def provider_status() -> str:
 
 
 def providers() -> list[ProviderHealth]:
-    """How each provider answers now, the active one first. Raises ConfigurationError."""
+    """Return how each provider answers now, the active one first. Raises ConfigurationError."""
     return keyring().health()
 
 

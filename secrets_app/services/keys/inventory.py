@@ -1,4 +1,4 @@
-"""What keys there are, how old, and what depends on them."""
+"""List the keys that exist, how old they are, and what depends on them."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,15 +11,16 @@ from secrets_app.models import AuditKey, VaultKey
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.caller import Actor
 from secrets_app.services.keys.health import providers
-from secrets_app.services.keys.kek_rotation import values_by_key
+from secrets_app.services.keys.kek_rotation import count_values_by_key
 
 
 @dataclass(slots=True)
 class RootKey:
-    """`role`: active, unwraps, or missing (KEKs are wrapped by it, and it is not configured).
+    """A root key and what it wraps.
 
-    `error`: why its provider cannot be used now. `keks`: wrapped by it, destroyed ones left out.
-    `audit_keys`: of the audit log, wrapped by it.
+    `role`: active, unwraps, or missing (it wraps KEKs, but is not configured). `error`: why its provider
+    does not work now. `keks`: how many KEKs it wraps, without destroyed ones. `audit_keys`: how many
+    keys of the audit log it wraps.
     """
 
     id: str
@@ -31,7 +32,7 @@ class RootKey:
 
 @dataclass(frozen=True, slots=True)
 class KekRow:
-    """One KEK. `values`: how many versions are sealed under it."""
+    """A KEK. `values`: how many versions are sealed under it."""
 
     id: UUID
     vault_id: UUID
@@ -45,22 +46,24 @@ class KekRow:
 
 @dataclass(slots=True)
 class Inventory:
+    """All root keys and KEKs."""
+
     root_keys: list[RootKey]
     keks: list[KekRow] = field(default_factory=list)
 
     @property
     def on_old_root_keys(self) -> int:
-        """Keys that `rotate_root` would move."""
+        """Count the keys that `rotate_root` would rewrap."""
         return sum(key.keks + key.audit_keys for key in self.root_keys if key.role != "active")
 
     @property
     def values_on_retired_keks(self) -> int:
-        """Values that `rotate_kek` would move."""
+        """Count the values that `rotate_kek` would rewrap."""
         return sum(kek.values for kek in self.keks if kek.state == VaultKey.State.RETIRED)
 
 
 def take_inventory(*, vault_id: UUID | None = None) -> Inventory:
-    """All keys but destroyed ones, of one vault or all; asks every provider how it is.
+    """List all keys except destroyed ones, of one vault or all, and ask every provider for its health.
 
     Raises ConfigurationError.
     """
@@ -78,7 +81,7 @@ def take_inventory(*, vault_id: UUID | None = None) -> Inventory:
         for key_id in ring.root_key_ids
     }
     inventory = Inventory([])
-    values = values_by_key(vault_id=vault_id)
+    values = count_values_by_key(vault_id=vault_id)
     keys = VaultKey.objects.exclude(state=VaultKey.State.DESTROYED).select_related("vault")
     if vault_id is not None:
         keys = keys.filter(vault_id=vault_id)
@@ -104,8 +107,11 @@ def take_inventory(*, vault_id: UUID | None = None) -> Inventory:
 
 
 def note_inventory(*, vault_id: UUID | None, actor: Actor) -> None:
-    """Leave the event of somebody having looked. Apart, since the inventory is most needed when the
-    root keys are not there, without which no event can be written. Raises CryptoError then."""
+    """Record the event of an inventory. Raises CryptoError when the event's key is not available.
+
+    This is a step of its own: an inventory is needed most when the root keys that events depend on are
+    gone.
+    """
     with transaction.atomic():
         resource = Resource("vault" if vault_id else "key", vault_id, vault_id)
         record("key.list", SUCCESS, actor=actor, resource=resource)

@@ -1,8 +1,8 @@
-"""Rotating a vault's KEK: a new one is drawn, then every DEK is moved under it, batch by batch.
+"""Rotate a vault's KEK: make a new one, then rewrap every DEK under it, batch by batch.
 
-Online: readers find each row either before or after it moved, with the KEK it is wrapped under, and
-writers use the new KEK as soon as it is there. Resumable: what still lies under a retired KEK is
-what is left to do, so a run that was stopped at any point is finished by the next one.
+Readers and writers go on meanwhile. A reader finds each row either before or after its rewrap, with the
+right KEK, and writers use the new KEK at once. A stopped run is finished by the next one: whatever is
+still wrapped under a retired KEK is left to do.
 """
 
 from collections.abc import Callable
@@ -22,27 +22,32 @@ from secrets_app.models import SecretVersion, Vault, VaultKey
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.caller import Actor
 from secrets_app.services.keys.batches import in_batches
-from secrets_app.services.sealing.vault_keys import active_vault_key, draw_vault_key
+from secrets_app.services.sealing.vault_keys import active_vault_key, generate_vault_key
 
-# Nobody who read which key is active is still about to write with it.
+# After this time no writer is left that read the key as the active one.
 _LAST_WRITERS_ARE_DONE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a rotation of one vault would do. `to_move`: values, when `draws` also those of today's key."""
+    """What a rotation of one vault would do.
+
+    `makes_key`: a new KEK is made. `to_move`: how many values are rewrapped.
+    """
 
     vault_id: UUID
-    draws: bool
+    makes_key: bool
     to_move: int
 
 
 @dataclass(slots=True)
 class Rotated:
-    """What was done to one vault. `version`: of the KEK that was drawn, None when there was no need.
+    """What was done to one vault.
 
-    `failed`: ids of what does not open and was left as it was: versions, retired KEKs, or the vault
-    itself when it has no active KEK that opens. `destroyed`: retired KEKs. `is_whole`: not ended by `most`.
+    `version`: of the new KEK, None if none was needed. `moved`: how many values were rewrapped.
+    `destroyed`: how many retired KEKs were destroyed. `failed`: ids of what does not open and was left
+    alone: versions, retired KEKs, or the vault itself if no active KEK opens. `is_whole`: False if
+    `most` ended the run.
     """
 
     vault_id: UUID
@@ -54,14 +59,15 @@ class Rotated:
 
 
 def plan_rotation(*, vault_id: UUID | None, older_than: timedelta | None) -> list[Plan]:
-    """What `rotate_vault` has to do, for one vault or all that are not destroyed.
+    """Work out what `rotate_vault` would do, for one vault or for all that are not destroyed.
 
-    With `older_than`, only KEKs of that age are replaced. Vaults with nothing to do are left out.
+    With `older_than`, only KEKs of at least that age are replaced. Vaults with nothing to do are left
+    out.
     """
     keys = VaultKey.objects.filter(vault__destroyed_at__isnull=True).order_by("created_at", "pk")
     if vault_id is not None:
         keys = keys.filter(vault_id=vault_id)
-    sealed = values_by_key(vault_id=vault_id)
+    sealed = count_values_by_key(vault_id=vault_id)
     unfinished: dict[UUID, int] = {}
     for key in keys.filter(state=VaultKey.State.RETIRED):
         if sealed.get(key.pk):
@@ -69,22 +75,24 @@ def plan_rotation(*, vault_id: UUID | None, older_than: timedelta | None) -> lis
     plans = []
     for key in keys.filter(state=VaultKey.State.ACTIVE):
         left = unfinished.get(key.vault_id, 0)
-        draws = _is_due(key, older_than) if older_than is not None else not left
-        if draws or left:
-            plans.append(Plan(key.vault_id, draws, left + (sealed.get(key.pk, 0) if draws else 0)))
+        makes_key = _is_due(key, older_than) if older_than is not None else not left
+        if makes_key or left:
+            plans.append(
+                Plan(key.vault_id, makes_key, left + (sealed.get(key.pk, 0) if makes_key else 0))
+            )
     return plans
 
 
 def vaults_with_retired_keys() -> list[UUID]:
-    """Those whose retired KEKs could be destroyed by and by."""
+    """Return the ids of vaults with retired KEKs, which may be destroyed once they are unused."""
     retired = VaultKey.objects.filter(
         state=VaultKey.State.RETIRED, vault__destroyed_at__isnull=True
     )
     return list(retired.order_by("vault_id").values_list("vault_id", flat=True).distinct())
 
 
-def values_by_key(*, vault_id: UUID | None = None) -> dict[UUID, int]:
-    """How many values lie under each KEK, by its row's id; for one vault or all."""
+def count_values_by_key(*, vault_id: UUID | None = None) -> dict[UUID, int]:
+    """Count the values under each KEK, by the id of its row, for one vault or all."""
     sealed = SecretVersion.objects.filter(destroyed_at__isnull=True)
     if vault_id is not None:
         sealed = sealed.filter(vault_id=vault_id)
@@ -100,21 +108,21 @@ def rotate_vault(
     actor: Actor,
     on_progress: Callable[[int], None],
 ) -> Rotated:
-    """Finish what an earlier run left, then draw a new KEK and move everything under it.
+    """Finish what an earlier run left, then make a new KEK and rewrap everything under it.
 
-    With `older_than` a new KEK is drawn only for one of that age; without, unless an earlier run was
-    finished just now. With `destroy_retired`, KEKs that nothing has depended on for a day are
-    destroyed. About `most` values are moved at once, for callers that somebody waits for. `on_progress`
-    is told how many values were moved with each batch.
+    With `older_than`, a new KEK is made only if the active one is at least that old; without, unless
+    this run finished an earlier one. With `destroy_retired`, unused KEKs that were retired at least a
+    day ago are destroyed. `most` stops the run after about as many values, for callers that somebody
+    waits for. `on_progress` gets the number of values of each batch.
 
-    Raises ProviderError: then everything is as consistent as before, and another run goes on.
+    Raises ProviderError. Everything is consistent then, and another run goes on.
     """
     done = Rotated(vault_id)
     try:
         _move_values(done, most, actor, on_progress)
         key = active_vault_key(vault_id=vault_id)
         if _is_due(key, older_than) if older_than is not None else not done.moved:
-            done.version = _draw_next(key, actor)
+            done.version = _activate_new_key(key, actor)
             _move_values(done, most, actor, on_progress)
     except ProviderError:
         raise
@@ -129,9 +137,9 @@ def _is_due(key: VaultKey, older_than: timedelta) -> bool:
     return key.created_at <= timezone.now() - older_than
 
 
-def _draw_next(current: VaultKey, actor: Actor) -> int | None:
-    """Make a new KEK the active one, unless somebody else has just done so."""
-    key = draw_vault_key(vault_id=current.vault_id, version=current.version + 1)
+def _activate_new_key(current: VaultKey, actor: Actor) -> int | None:
+    """Make a new KEK the active one, unless another run has just done so."""
+    key = generate_vault_key(vault_id=current.vault_id, version=current.version + 1)
     with transaction.atomic():
         Vault.objects.select_for_update().get(pk=current.vault_id)
         retired = VaultKey.objects.filter(pk=current.pk, state=VaultKey.State.ACTIVE).update(
@@ -153,7 +161,7 @@ def _draw_next(current: VaultKey, actor: Actor) -> int | None:
 def _move_values(
     done: Rotated, most: int | None, actor: Actor, on_progress: Callable[[int], None]
 ) -> None:
-    """Move every value of the vault that lies under a retired KEK under the active one."""
+    """Rewrap every value of the vault that is under a retired KEK."""
     retired = VaultKey.objects.filter(vault_id=done.vault_id, state=VaultKey.State.RETIRED)
     for old in retired.order_by("version"):
         for batch in in_batches(_sealed_under(old)):
@@ -162,7 +170,7 @@ def _move_values(
                 return
             new = active_vault_key(vault_id=done.vault_id)
             ring = keyring()
-            # Asked for before the transaction, so that no lock is held while a provider answers.
+            # Unwrapped before the transaction, so that no lock is held while a provider answers.
             to_kek = ring.unwrapped(new.wrapped_key())
             try:
                 from_kek = ring.unwrapped(old.wrapped_key())
@@ -196,7 +204,7 @@ def _move_batch(
     rows = SecretVersion.objects.select_related("secret", "vault_key").filter(
         pk__in=batch, vault_key=old, destroyed_at__isnull=True
     )
-    # Locked in the order in which everybody locks versions.
+    # Everybody locks versions in this order.
     for version in rows.select_for_update(of=("self",)).order_by("pk"):
         try:
             if not isinstance(version.value, Sealed):
@@ -214,7 +222,7 @@ def _move_batch(
 
 
 def _destroy_unused(vault_id: UUID, actor: Actor) -> int:
-    """Destroy retired KEKs that no value lies under any more."""
+    """Destroy retired KEKs that no value is under any more."""
     end = timezone.now() - _LAST_WRITERS_ARE_DONE
     destroyed = 0
     with transaction.atomic():

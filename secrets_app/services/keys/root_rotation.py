@@ -1,7 +1,7 @@
-"""Rotating root keys: every KEK, and the audit key, is wrapped anew under the active one. Values stay.
+"""Rotate root keys: rewrap every KEK and the audit key under the active root key. Values do not change.
 
-This is also how one moves from one provider to another. Resumable: what is still wrapped by another
-root key is what is left to do.
+This also moves a service from one provider to another. A stopped run is finished by the next one:
+whatever another root key still wraps is left to do.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from secrets_app.services.caller import Actor
 
 @dataclass(slots=True)
 class Rewrapped:
-    """How many keys were wrapped anew. `failed`: ids of those that do not open, left as they were."""
+    """How many keys were rewrapped. `failed`: ids of those that do not open and were left alone."""
 
     active_root_key_id: str
     rewrapped: int = 0
@@ -30,7 +30,7 @@ class Rewrapped:
 
 
 def count_rewrappable(*, every: bool) -> dict[str, int]:
-    """How many keys `rotate_root` would wrap anew, by the root key they are wrapped by now."""
+    """Count the keys that `rotate_root` would rewrap, by the root key that wraps them now."""
     counts: dict[str, int] = {}
     for rows in (_vault_keys(every), _audit_keys(every)):
         for root_key_id in rows.values_list("root_key_id", flat=True).iterator():
@@ -39,11 +39,11 @@ def count_rewrappable(*, every: bool) -> dict[str, int]:
 
 
 def rotate_root(*, every: bool, actor: Actor, on_progress: Callable[[int], None]) -> Rewrapped:
-    """Wrap each KEK, and the audit log's key, under the active root key; with `every` also those that
-    are already.
+    """Rewrap each KEK and the audit log's key under the active root key.
 
-    Each in a transaction of its own, after the new wrapping was opened once as a proof. Raises
-    UnknownRootKey for a key whose root key is not configured, ProviderError; another run goes on.
+    With `every`, keys that it wraps already are rewrapped too. Each key has a transaction of its own,
+    after the new wrapping was opened once as a proof. Raises ProviderError, and UnknownRootKey for a key
+    whose root key is not configured; another run goes on.
     """
     done = Rewrapped(keyring().active_root_key_id)
     for audit_key in _audit_keys(every):
@@ -76,7 +76,7 @@ def _rewrap(
         done.failed.append(str(key.pk))
         return
     with transaction.atomic():
-        # Only what was read is replaced: it may have been destroyed or rewrapped meanwhile.
+        # The row may have been destroyed or rewrapped meanwhile: it is changed only as it was read.
         same = row.filter(root_key_id=key.root_key_id, wrapped=key.wrapped)
         if same.update(root_key_id=wrapped.root_key_id, wrapped=wrapped.blob):
             details |= {"from": key.root_key_id, "to": wrapped.root_key_id}
@@ -85,7 +85,7 @@ def _rewrap(
 
 
 def create_root_key(*, url: str, actor: Actor) -> str:
-    """Make a root key in a file or a token, with an event; returns its id.
+    """Make a root key in a file or a token and record the event. Returns the key's id.
 
     Raises ConfigurationError, ProviderError.
     """

@@ -1,8 +1,8 @@
-"""Rotating the key that signs tokens, in JWT_KEY_FILE. Nobody is signed out.
+"""Rotate the key that signs tokens, in JWT_KEY_FILE. Nobody is signed out.
 
-The file is replaced whole or not at all, and every process reads it anew at its next request. The
-key that signed until now stays as a public key, with a remark of when it was retired, until the last
-token it can have signed has expired; its private half is gone at once.
+The file is replaced atomically, and every process reads it again at its next request. The old key stays
+as a public key, with a remark of when it was retired, until the last token it signed has expired. Its
+private half is gone at once.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.caller import Actor
 from secrets_app.services.identity.signing_keys import MAX_FILE_BYTES, KeySet, load_keys, pem_blocks
 
-# The longest life of any token (USER_TOKEN_TTL and an agent's are bounded by it), and some leeway.
+# The longest life of a token (the limit of USER_TOKEN_TTL and of an agent's), with some leeway.
 TOKENS_LIVE_AT_MOST = timedelta(days=1, minutes=5)
 
 _RETIRED = re.compile(rb"^# retired (\S+)\s*\Z")
@@ -32,8 +32,11 @@ _RETIRED = re.compile(rb"^# retired (\S+)\s*\Z")
 
 @dataclass(frozen=True, slots=True)
 class RotatedSigningKey:
-    """`kid`: the key that signs now. `staged`: one that waits for its turn. `kept`: keys that only
-    verify. `dropped`: keys whose last tokens have expired."""
+    """What the file contains after a rotation.
+
+    `kid`: the key that signs. `staged`: the one that signs after the next rotation. `kept`: how many
+    keys only verify. `dropped`: how many were removed, since their last tokens have expired.
+    """
 
     kid: str
     staged: str | None
@@ -44,10 +47,10 @@ class RotatedSigningKey:
 def rotate_signing_key(
     *, stage: bool = False, dry_run: bool = False, actor: Actor
 ) -> RotatedSigningKey:
-    """Let the staged key, or else a fresh one, sign from now on.
+    """Let the staged key, or a new one if none is staged, sign from now on.
 
-    With `stage` a fresh key is only published, as a second one that does not sign yet: for services
-    that keep a copy of the public keys, and for files that are carried to several hosts.
+    With `stage`, a new key is only published and does not sign yet: for services that keep a copy of the
+    public keys, and for files that are carried to several hosts. With `dry_run`, nothing is changed.
     Raises ConfigurationError when the file is malformed or cannot be replaced.
     """
     file = Path(app_settings.JWT_KEY_FILE).resolve()
@@ -114,7 +117,7 @@ def _without_expired(
 
 
 def _parts(raw: bytes) -> list[tuple[bytes, bytes]]:
-    """Each key with the remark of its retirement, if it has one."""
+    """Return each key with the remark of its retirement, empty if it has none."""
     parts, position = [], 0
     for block in pem_blocks(raw):
         start = raw.index(block, position)
@@ -152,7 +155,7 @@ def _read(file: Path) -> bytes:
 
 
 def _replace(file: Path, content: bytes) -> None:
-    """Write a file as private as the old one and the same owner's, whole or not at all."""
+    """Replace a file atomically, with its owner and mode 0600."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         owner = file.stat()
@@ -176,7 +179,7 @@ def _replace(file: Path, content: bytes) -> None:
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Keep other rotations of the same file waiting: they would forget each other's keys."""
+    """Make other rotations of the same file wait, so that none loses another one's keys."""
     try:
         descriptor = os.open(file.parent, os.O_RDONLY)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What operators ask of the whole service: a backup, a check-up, numbers for metrics.
+"""Back up, examine and count the whole service, for operators.
 
 `overview` answers the admin's first page and filters.
 """

@@ -1,6 +1,6 @@
-"""A backup of the whole database at one moment, while the service goes on.
+"""Back up the whole database as of one moment, while the service goes on.
 
-Values in it are sealed as they are in the database: it opens with the root key, which is not in it.
+Values are as encrypted as in the database. They open with the root key, which is not in the backup.
 """
 
 import os
@@ -18,7 +18,7 @@ from secrets_app.errors import BackupError
 from secrets_app.models import AuditEvent
 from secrets_app.services.audit import OPERATOR, SUCCESS, Resource, record
 
-# Parameters of libpq by the variables that its programs read: nothing is put on a command line.
+# libpq's parameters and their environment variables: a command line would show them to everybody.
 _LIBPQ = {
     "dbname": "PGDATABASE",
     "host": "PGHOST",
@@ -35,10 +35,10 @@ _LIBPQ = {
 
 
 def back_up(*, file: Path) -> int:
-    """Write a backup to a new file, mode 0600, whole or not at all; returns its bytes.
+    """Write a backup to a new file of mode 0600, atomically. Returns its size in bytes.
 
-    From PostgreSQL in pg_dump's custom format, from SQLite as a database file. The event of it is
-    recorded first, so it is in the backup. Raises BackupError.
+    A PostgreSQL backup is in pg_dump's custom format, a SQLite one is a database file. Its own event is
+    recorded first, so the backup contains it. Raises BackupError.
     """
     connection = connections[router.db_for_read(AuditEvent)]
     if file.exists():
@@ -86,7 +86,7 @@ def _dump(connection: BaseDatabaseWrapper, draft: Path) -> None:
 
 
 def _copy(connection: BaseDatabaseWrapper, draft: Path) -> None:
-    """SQLite's online backup, in one step: in WAL mode writers go on meanwhile."""
+    """Copy with SQLite's online backup, in one step; in WAL mode writers go on meanwhile."""
     source = f"file:{connection.settings_dict['NAME']}?mode=ro"
     try:
         with (

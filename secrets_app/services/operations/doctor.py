@@ -1,4 +1,4 @@
-"""What is well, what is not, and what to do about it: everything an operator would look at one by one."""
+"""Examine the installation: what works, what does not, and what to do about it."""
 
 import shutil
 import time
@@ -29,8 +29,8 @@ _OLDEST_POSTGRESQL = 150_000
 _SLOW_DATABASE_S = 0.1
 _SKEW_WARN_S, _SKEW_FAIL_S = 1.0, 30.0
 _PURGE_OVERDUE = timedelta(days=3)
-_DISK_LEAST = 0.10
-# What Django says of a deployment without TLS, which is told once.
+_MIN_FREE_DISK = 0.10
+# Django's warnings about a deployment without TLS. `_tls` reports that once instead.
 _PLAIN_HTTP = {f"security.W0{number}" for number in ("04", "08", "12", "16")}
 
 
@@ -42,7 +42,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`advice` is empty when there is nothing to do."""
+    """A result of the examination. `advice` is empty when there is nothing to do."""
 
     about: str
     status: Status
@@ -51,7 +51,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything, and go on whatever is broken. Leaves the event `doctor.run`."""
+    """Examine everything, and go on after failures. Records the event `doctor.run`."""
     connection = connections[router.db_for_write(AuditEvent)]
     found = list(_settings(connection.alias)) + list(_tls())
     database = list(_guarded("database", lambda: _database(connection)))
@@ -77,7 +77,9 @@ def examine() -> list[Finding]:
 
 
 def _guarded(about: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """What breaks a look is a finding too, by its class: messages of drivers may hold anything."""
+    """Turn an exception of a check into a finding that names its class: drivers' messages may hold
+    secrets.
+    """
     try:
         yield from look()
     except (ConfigurationError, CryptoError) as error:
@@ -89,7 +91,7 @@ def _guarded(about: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Find
 
 
 def _settings(alias: str) -> Iterator[Finding]:
-    """The checks that the server makes at its start, and Django's own about deployments."""
+    """Run the checks of the server's start, and Django's deployment checks."""
     found = checks.run_checks(tags=["secrets_app"], databases=[alias])
     found += checks.run_checks(tags=["security"], include_deployment_checks=True)
     if not settings.SECURE_SSL_REDIRECT:
@@ -175,7 +177,7 @@ def _providers() -> Iterator[Finding]:
 
 
 def _root_keys_in_use() -> Iterator[Finding]:
-    """Of each root key that stored keys are wrapped by; that they open is a check of the settings."""
+    """Check that each root key that wraps stored keys is configured. Whether it works is `_providers`."""
     configured = [sorted(health.key_ids) for health in providers()]
     active = set(configured[0])
     living = VaultKey.objects.exclude(state=VaultKey.State.DESTROYED)
@@ -214,9 +216,9 @@ def _audit_sealing() -> Iterator[Finding]:
 
 
 def _clock(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
-    """Against the database server's clock, and against times that were recorded already."""
+    """Compare the clock with the database server's and with recorded times."""
     before = timezone.now()
-    there = _time_there(connection)
+    there = _database_time(connection)
     after = timezone.now()
     skew_s = 0.0 if there is None else (there - (before + (after - before) / 2)).total_seconds()
     latest = AuditEvent.objects.aggregate(latest=Max("created_at"))["latest"]
@@ -234,8 +236,8 @@ def _clock(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     yield Finding("clock", status, said, advice)
 
 
-def _time_there(connection: BaseDatabaseWrapper) -> datetime | None:
-    """None on SQLite, which has no clock of its own."""
+def _database_time(connection: BaseDatabaseWrapper) -> datetime | None:
+    """Return the database server's time; None on SQLite, which has no clock of its own."""
     if connection.vendor != "postgresql":
         return None
     with connection.cursor() as cursor:
@@ -266,12 +268,12 @@ def _agents_without_owner() -> Iterator[Finding]:
 
 
 def _disk(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
-    """Of SQLite's file; PostgreSQL's disk is for its own monitoring."""
+    """Check the disk of SQLite's file. PostgreSQL's is for its own monitoring."""
     if connection.vendor != "sqlite":
         return
     disk = shutil.disk_usage(Path(connection.settings_dict["NAME"]).resolve().parent)
     said = f"{disk.free / disk.total:.0%} free for the database"
-    if disk.free < _DISK_LEAST * disk.total:
+    if disk.free < _MIN_FREE_DISK * disk.total:
         yield Finding("disk", Status.WARNING, said, "Make room: a full disk refuses everything.")
     else:
         yield Finding("disk", Status.OK, said)

@@ -1,4 +1,4 @@
-"""How many secrets are in which state, for metrics: numbers only."""
+"""Count secrets by state, for metrics."""
 
 from django.db import connections, transaction
 from django.db.models import Case, Count, F, Q, Value, When
@@ -10,12 +10,12 @@ STATES = ("available", "deleted", "destroyed", "disabled", "expired", "used_up")
 
 
 def count_secrets_by_state(*, within_ms: int) -> dict[str, int]:
-    """Secrets by the state of their current version, as a reader would be told.
+    """Count secrets by the state of their current version, as a reader would see it.
 
-    Looks at every secret. Raises django.db.DatabaseError, on PostgreSQL also when it takes longer
-    than `within_ms`.
+    Looks at every secret. Raises django.db.DatabaseError, on PostgreSQL also when it takes longer than
+    `within_ms` milliseconds.
     """
-    of = Case(
+    state = Case(
         When(secret__deleted_at__isnull=False, then=Value("deleted")),
         When(destroyed_at__isnull=False, then=Value("destroyed")),
         When(disabled_at__isnull=False, then=Value("disabled")),
@@ -31,5 +31,5 @@ def count_secrets_by_state(*, within_ms: int) -> dict[str, int]:
         if connections[alias].vendor == "postgresql":
             with connections[alias].cursor() as cursor:
                 cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(within_ms)])
-        counted = current.values_list(of).annotate(Count("pk")).order_by()
+        counted = current.values_list(state).annotate(Count("pk")).order_by()
         return dict.fromkeys(STATES, 0) | dict(counted)

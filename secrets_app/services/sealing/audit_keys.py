@@ -1,6 +1,7 @@
-"""The secret behind the audit log: drawn with the first event there is, wrapped by a root key.
+"""Provide the key of the audit log. The first event generates it, and a root key wraps it.
 
-A process asks for it once and keeps it: events have to be written while a key provider is away, too.
+A process unwraps it once and keeps it, so that events can be written while a key provider does not
+answer.
 """
 
 from django.db import transaction
@@ -16,37 +17,39 @@ _kept: Numbered | None = None
 
 
 def current_audit_key() -> Numbered:
-    """The newest key and its number. Raises OpenError, ProviderError."""
+    """Return the number of the newest key, and the key. Raises OpenError, ProviderError."""
     if _kept is not None:
         return _kept
-    row = AuditKey.objects.order_by("-number").first() or _draw()
+    row = AuditKey.objects.order_by("-number").first() or _generate()
     opened = (row.number, keyring().open_audit_key(row.wrapped_key()))
-    # A row that this very transaction made may still be rolled back.
+    # Kept only after the commit: this transaction may have made the row, and may be rolled back.
     transaction.on_commit(lambda: _keep(opened))
     return opened
 
 
 def prepare_audit_key() -> None:
-    """Have the key at hand before the first event, outside a transaction. Raises as above."""
+    """Load the key before the first event, outside a transaction. Raises as `current_audit_key`."""
     _keep(current_audit_key())
 
 
 def opened_audit_keys() -> tuple[dict[int, OpenedKey], list[int]]:
-    """All keys by number, and the numbers of those that do not open or stand there with another public
-    key: altered ones. Raises ProviderError."""
+    """Return all keys by number, and the numbers of altered ones. Raises ProviderError.
+
+    A key is altered if it does not open, or if its row has another public key.
+    """
     opened, altered = {}, []
     for row in AuditKey.objects.order_by("number"):
         try:
             key = opened[row.number] = keyring().open_audit_key(row.wrapped_key())
             fits = key.public_key == bytes(row.public_key)
-        except (OpenError, TypeError):  # TypeError: there are no bytes
+        except (OpenError, TypeError):  # TypeError: a column is not bytes
             fits = False
         if not fits:
             altered.append(row.number)
     return opened, altered
 
 
-def _draw() -> AuditKey:
+def _generate() -> AuditKey:
     ring = keyring()
     wrapped = ring.create_audit_key(1)
     opened = ring.open_audit_key(wrapped)
@@ -56,7 +59,7 @@ def _draw() -> AuditKey:
         wrapped=wrapped.blob,
         public_key=opened.public_key,
     )
-    # Of two that come first, one draws the key; the other waits for it here and takes it.
+    # Of two processes that come first, one inserts its key; the other waits here and takes that one.
     AuditKey.objects.bulk_create([row], ignore_conflicts=True)
     return AuditKey.objects.get(number=row.number)
 
@@ -67,6 +70,6 @@ def _keep(opened: Numbered) -> None:
 
 
 def forget_audit_key() -> None:
-    """Ask for it anew at the next use."""
+    """Load the key again at its next use."""
     global _kept
     _kept = None

@@ -1,4 +1,4 @@
-"""Vault keys: making them, and having the one that seals at hand."""
+"""Generate vault keys, and provide the one that seals."""
 
 from uuid import UUID
 
@@ -7,8 +7,8 @@ from secrets_app.keys import keyring
 from secrets_app.models import VaultKey
 
 
-def draw_vault_key(*, vault_id: UUID, version: int) -> VaultKey:
-    """Draw and wrap a KEK, not saved yet: so no lock is held while a key provider answers.
+def generate_vault_key(*, vault_id: UUID, version: int) -> VaultKey:
+    """Generate and wrap a KEK, without saving it: no lock may be held while a key provider answers.
 
     Raises ProviderError.
     """
@@ -19,9 +19,9 @@ def draw_vault_key(*, vault_id: UUID, version: int) -> VaultKey:
 
 
 def active_vault_key(*, vault_id: UUID) -> VaultKey:
-    """The key that new versions are sealed under, unwrapped into the keyring's cache.
+    """Return the key that seals new versions, unwrapped into the keyring's cache.
 
-    Called before a transaction begins, so that no lock is held while a key provider answers.
+    To be called before a transaction begins, so that no lock is held while a key provider answers.
     Raises OpenError, ProviderError.
     """
     key = VaultKey.objects.filter(vault_id=vault_id, state=VaultKey.State.ACTIVE).first()
@@ -29,7 +29,7 @@ def active_vault_key(*, vault_id: UUID) -> VaultKey:
 
 
 def prepare_vault_key(key: VaultKey | None) -> VaultKey:
-    """An active key that was found already, unwrapped likewise. Raises as `active_vault_key`."""
+    """Unwrap an active key that was read already, and return it. Raises as `active_vault_key`."""
     if key is None:
         raise CryptoError("The vault has no active key.")
     keyring().prepare(key.wrapped_key())
@@ -42,5 +42,5 @@ def seal_digest(key: VaultKey, digest: bytes, label: bytes) -> bytes:
 
 
 def open_digest(key: VaultKey, box: bytes, label: bytes) -> bytes:
-    """The digest that `seal_digest` took. Raises OpenError, ProviderError."""
+    """Decrypt what `seal_digest` returned. Raises OpenError, ProviderError."""
     return keyring().open_digest(box, key.wrapped_key(), label)

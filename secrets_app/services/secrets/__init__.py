@@ -1,7 +1,8 @@
-"""Secrets and vaults: write, list, look up, delete, bring back and purge.
+"""Write, list, look up, delete, restore and purge secrets; manage vaults.
 
-What reveals a value is not named here. It is imported from `reveal` (one secret) and `batch_read`
-(many), so that the import contracts see who reveals values: the admin must not."""
+Functions that reveal values are not named here but imported from `reveal` (one secret) and `batch_read`
+(many). So the import contracts see who reveals values: the admin must not.
+"""
 
 from secrets_app.services.secrets.batch_write import BatchItem, authorize_many, write_many
 from secrets_app.services.secrets.cursors import MAX_CURSOR_CHARS, NOT_A_CURSOR

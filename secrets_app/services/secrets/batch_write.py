@@ -19,11 +19,11 @@ from secrets_app.services.sealing.vault_keys import active_vault_key
 from secrets_app.services.secrets.preconditions import Precondition
 from secrets_app.services.secrets.write import (
     NewVersion,
-    bury_what_was_deleted,
     destroy_oldest,
-    lock_or_make,
+    destroy_past_retention,
+    lock_or_create,
     next_version,
-    written,
+    write_event,
 )
 from secrets_app.services.transactions.audited import audited_transaction
 from secrets_app.services.transactions.idempotency import IdempotencyClaim
@@ -78,7 +78,7 @@ def write_many(
     """
     vault_key = active_vault_key(vault_id=vault_id)
     with audited_transaction("secret.write", caller=caller, vault_id=vault_id):
-        secrets = lock_or_make(vault_id, [item.path for item in items])
+        secrets = lock_or_create(vault_id, [item.path for item in items])
         for item in items:
             item.expect.check(secrets[item.path])
         versions = add_versions(
@@ -87,7 +87,7 @@ def write_many(
             vault_key=vault_key,
             created_by_id=caller.id,
         )
-        events = (written(version, "secret.write") for version in versions)
+        events = (write_event(version, "secret.write") for version in versions)
         record_all(events, actor=caller.actor)
         if once is not None:
             once.complete(versions)
@@ -103,7 +103,7 @@ def add_versions(
 ) -> list[SecretVersion]:
     """Save the next version of each locked secret, in the order of `new`, and make it the current one."""
     rows = list(secrets.values())
-    bury_what_was_deleted(rows)
+    destroy_past_retention(rows)
     versions = [
         next_version(secrets[path], each, vault_key=vault_key, created_by_id=created_by_id)
         for path, each in new.items()

@@ -1,4 +1,4 @@
-"""Server-side rotation of a secret: the new value is drawn here and never leaves but by a read."""
+"""Rotate a secret on the server: the new value is generated here and leaves only by a read."""
 
 import math
 import secrets
@@ -23,12 +23,12 @@ from secrets_app.services.secrets.lookup import (
     find_version,
     lock_secret,
 )
-from secrets_app.services.secrets.write import NewVersion, add_version, written
+from secrets_app.services.secrets.write import NewVersion, add_version, write_event
 from secrets_app.services.transactions.audited import audited_transaction
 from secrets_app.services.transactions.idempotency import IdempotencyClaim
 from secrets_app.services.transactions.retry import retried
 
-# Each character is drawn uniformly from the operating system's random source.
+# Each character is chosen uniformly with the operating system's random source.
 CHARSETS = {
     "hex": "0123456789abcdef",
     "base64": string.ascii_letters + string.digits + "+/",
@@ -42,7 +42,7 @@ MIN_BITS = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """`length` in characters; `type` None keeps the secret's type."""
+    """How to generate a value. `length` is in characters; `type` None keeps the secret's type."""
 
     length: int = DEFAULT_LENGTH
     charset: str = "hex"
@@ -58,13 +58,13 @@ def rotate_secret(
     recipe: Recipe,
     once: IdempotencyClaim | None = None,
 ) -> SecretVersion:
-    """Store a value drawn at random as the next version; the caller is authorised already.
+    """Store a random value as the next version. The caller is authorised already.
 
-    Metadata and rotation policy stay. For who may write too, the type stays unless the recipe names
-    another, and expiry and access count are unset. Who may only rotate keeps all three (ADR 14).
-    Raises NotFound for a path without a living secret, Forbidden for a recipe that takes writing,
-    Unavailable when who may only rotate finds a version that cannot be read any more, StillRunning,
-    OpenError, ProviderError.
+    Metadata and rotation policy stay. For callers who may write, the type stays unless the recipe names
+    another, and expiry and access count are unset. Callers who may only rotate keep all three (ADR 14).
+    Raises NotFound for a path without an undeleted secret, Forbidden for a recipe that needs write,
+    Unavailable when a caller who may only rotate finds a version that cannot be read any more,
+    StillRunning, OpenError, ProviderError.
     """
     vault_key = active_vault_key(vault_id=vault_id)
     with audited_transaction("secret.rotate", caller=caller, vault_id=vault_id, path=path):
@@ -78,21 +78,21 @@ def rotate_secret(
             expires_at, max_access_count = _bounds_of(current, now=timezone.now())
         new = NewVersion(
             type=recipe.type or current.type,
-            value=Plaintext(draw_value(recipe.length, recipe.charset).encode()),
+            value=Plaintext(generate_value(recipe.length, recipe.charset).encode()),
             metadata=current.metadata,
             expires_at=expires_at,
             rotation_policy=current.rotation_policy,
             max_access_count=max_access_count,
         )
         version = add_version(secret, new, vault_key=vault_key, created_by_id=caller.id)
-        record_all([written(version, "secret.rotate")], actor=caller.actor)
+        record_all([write_event(version, "secret.rotate")], actor=caller.actor)
         if once is not None:
             once.complete(version)
     return version
 
 
 def _check_recipe(recipe: Recipe, current: SecretVersion) -> None:
-    """Raises Forbidden when the recipe asks for more than a new value of the same kind."""
+    """Check that a recipe asks only for a new value of the same kind. Raises Forbidden."""
     if recipe.type not in (None, current.type):
         raise Forbidden("Choosing another type needs write.")
     shortest = shortest_length(recipe.charset)
@@ -101,7 +101,7 @@ def _check_recipe(recipe: Recipe, current: SecretVersion) -> None:
 
 
 def _bounds_of(current: SecretVersion, *, now: datetime) -> tuple[datetime | None, int | None]:
-    """Expiry, and how many accesses are left, of a version that can be read. Raises Unavailable."""
+    """Return expiry and accesses left of a version that can be read. Raises Unavailable."""
     check_available(current, now=now)
     if current.max_access_count is None:
         return current.expires_at, None
@@ -109,11 +109,11 @@ def _bounds_of(current: SecretVersion, *, now: datetime) -> tuple[datetime | Non
 
 
 def shortest_length(charset: str) -> int:
-    """How many characters of a charset have `MIN_BITS` bits of entropy."""
+    """Return how many characters of a charset have `MIN_BITS` bits of entropy."""
     return math.ceil(MIN_BITS / math.log2(len(CHARSETS[charset])))
 
 
-def draw_value(length: int, charset: str) -> str:
-    """`length` characters of a charset, each equally likely."""
+def generate_value(length: int, charset: str) -> str:
+    """Return `length` characters of a charset, each equally likely."""
     alphabet = CHARSETS[charset]
     return "".join(secrets.choice(alphabet) for _ in range(length))

@@ -1,4 +1,4 @@
-"""Importing secrets: an operator's action, for a person who might have written them, all or nothing."""
+"""Import secrets as an operator for a person who may write them: all or nothing."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from secrets_app.policy.scope import scope_of
 from secrets_app.services.audit import DENIED, OPERATOR, SUCCESS, Event, Resource, record_all
 from secrets_app.services.sealing.vault_keys import active_vault_key
 from secrets_app.services.secrets.batch_write import add_versions
-from secrets_app.services.secrets.write import NewVersion, lock_or_make, make_missing
+from secrets_app.services.secrets.write import NewVersion, create_missing, lock_or_create
 from secrets_app.services.transactions.retry import retried
 
-_AT_ONCE = 200
+_BATCH_SIZE = 200
 
 
 class OnConflict(StrEnum):
-    """What becomes of a path that has a secret already. A deleted one is revived in any case."""
+    """What to do where a path has a secret already. A deleted secret is always revived."""
 
     FAIL = "fail"
     SKIP = "skip"
@@ -35,7 +35,7 @@ class OnConflict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Paths by what would become of them."""
+    """The paths, by what happens to them."""
 
     created: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
@@ -44,19 +44,19 @@ class Plan:
 
 
 def plan_import(*, vault: Vault, paths: Iterable[str], on_conflict: OnConflict) -> Plan:
-    """Look at what is there, and change nothing."""
+    """Work out what an import would do. Changes nothing."""
     wanted = sorted(paths)
     taken: set[str] = set()
     for some in _batches(wanted):
         living = _rows(vault, some).filter(deleted_at__isnull=True, current_version__gt=0)
         taken |= set(living.values_list("path", flat=True))
     created = tuple(path for path in wanted if path not in taken)
-    there = tuple(sorted(taken))
+    existing = tuple(sorted(taken))
     if on_conflict is OnConflict.SKIP:
-        return Plan(created, skipped=there)
+        return Plan(created, skipped=existing)
     if on_conflict is OnConflict.NEW_VERSION:
-        return Plan(created, updated=there)
-    return Plan(created, conflicts=there)
+        return Plan(created, updated=existing)
+    return Plan(created, conflicts=existing)
 
 
 @retried
@@ -69,11 +69,11 @@ def import_secrets(
     on_conflict: OnConflict,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Plan:
-    """Store a version at each path in the name of `principal`, in one transaction; returns what became
-    of them. The owner may do it, and whoever has policies that allow to write at every path.
+    """Store a version at each path in the name of `principal`, in one transaction. Returns what was
+    done.
 
-    Raises Forbidden, Conflict, InconsistentVault, OpenError, ProviderError; nothing at all is stored
-    then.
+    The principal must own the vault or have policies that allow it to write at every path. Raises
+    Forbidden, Conflict, InconsistentVault, OpenError, ProviderError; nothing is stored then.
     """
     if not Vault.objects.filter(is_consistent(), pk=vault.pk).exists():
         raise InconsistentVault
@@ -84,12 +84,12 @@ def import_secrets(
     updated: list[str] = []
     skipped: list[str] = []
     with transaction.atomic():
-        # As every writer: first all that is missing is made and then all is locked, each in the order
-        # of paths. So nobody waits for a row of somebody who waits for one of theirs.
+        # Every writer first makes all missing rows and then locks all rows, both in the order of
+        # paths. So no two writers wait for each other.
         for some in _batches(paths):
-            make_missing(_rows(vault, some), vault.pk, some)
+            create_missing(_rows(vault, some), vault.pk, some)
         for some in _batches(paths):
-            secrets = lock_or_make(vault.pk, some)
+            secrets = lock_or_create(vault.pk, some)
             taken = {path for path in some if _is_there(secrets[path])}
             if taken and on_conflict is OnConflict.FAIL:
                 raise Conflict("A path has a secret by now.")
@@ -126,7 +126,7 @@ def import_secrets(
 
 
 def _authorize(principal: Principal, vault: Vault, paths: list[str]) -> None:
-    may_write = _judge(principal, vault)
+    may_write = _write_check(principal, vault)
     denied = [path for path in paths if not may_write(path)]
     if not denied:
         return
@@ -141,7 +141,7 @@ def _authorize(principal: Principal, vault: Vault, paths: list[str]) -> None:
     )
 
 
-def _judge(principal: Principal, vault: Vault) -> Callable[[str], bool]:
+def _write_check(principal: Principal, vault: Vault) -> Callable[[str], bool]:
     row = (
         Principal.objects.filter(pk=principal.pk, is_active=True)
         .annotate(rules=rules_in(vault.pk), user_is_active=F("user__is_active"))
@@ -163,8 +163,8 @@ def _details(path: str, principal: Principal) -> dict[str, Any]:
 
 
 def _batches(paths: list[str]) -> Iterator[list[str]]:
-    for first in range(0, len(paths), _AT_ONCE):
-        yield paths[first : first + _AT_ONCE]
+    for first in range(0, len(paths), _BATCH_SIZE):
+        yield paths[first : first + _BATCH_SIZE]
 
 
 def _rows(vault: Vault, paths: list[str]) -> QuerySet[Secret]:

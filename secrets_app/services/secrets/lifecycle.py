@@ -1,4 +1,4 @@
-"""The end of a secret, and the way back: delete, undelete, purge, disable a version."""
+"""End a secret, or bring it back: delete, undelete, purge, disable a version."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -20,7 +20,7 @@ from secrets_app.services.transactions.retry import retried
 
 @retried
 def delete_secret(*, caller: Caller, vault_id: UUID, path: str) -> None:
-    """Make all versions unavailable; `undelete_secret` brings them back for a while.
+    """Make all versions unavailable. `undelete_secret` can restore them within the retention window.
 
     Raises NotFound when there is no secret, or it is deleted already.
     """
@@ -37,7 +37,7 @@ def delete_secret(*, caller: Caller, vault_id: UUID, path: str) -> None:
 def undelete_secret(
     *, caller: Caller, vault_id: UUID, path: str, once: IdempotencyClaim | None = None
 ) -> SecretVersion:
-    """Bring a deleted secret back with all its versions; returns the latest.
+    """Restore a deleted secret with all its versions. Returns the latest version.
 
     Raises NotFound, Conflict when it is not deleted, Unavailable after the retention window.
     """
@@ -59,7 +59,7 @@ def undelete_secret(
 
 @retried
 def purge_secret(*, caller: Caller, vault_id: UUID, path: str) -> None:
-    """Destroy a secret, deleted or not, with all its versions, for good. For the vault's owner.
+    """Destroy a secret, deleted or not, with all its versions, for good. Only the vault's owner may.
 
     Raises Forbidden, NotFound.
     """
@@ -76,7 +76,7 @@ def purge_secret(*, caller: Caller, vault_id: UUID, path: str) -> None:
 def disable_version(
     *, caller: Caller, vault_id: UUID, path: str, number: int, once: IdempotencyClaim | None = None
 ) -> None:
-    """Make one version unreadable; doing it twice is no error. Raises NotFound."""
+    """Make one version unreadable. To repeat this is no error. Raises NotFound."""
     with audited_transaction("secret.disable", caller=caller, vault_id=vault_id, path=path):
         secret = lock_secret(vault_id=vault_id, path=path)
         if secret.deleted_at is not None:
@@ -91,7 +91,7 @@ def disable_version(
 
 
 def disable_any_version(*, version_id: UUID, actor: Actor) -> None:
-    """For operators: make a version unreadable, a deleted secret's too. Raises NotFound."""
+    """Make a version unreadable as an operator, even one of a deleted secret. Raises NotFound."""
     with transaction.atomic():
         version = (
             SecretVersion.objects.select_for_update(of=("self",))

@@ -1,4 +1,4 @@
-"""Finding the version of a secret that a request is about, and saying why it cannot be read."""
+"""Find the version that a request is about, and say why it cannot be read."""
 
 from datetime import datetime
 from uuid import UUID
@@ -17,7 +17,7 @@ NO_SECRET = "There is no secret at this path."  # noqa: S105
 
 
 def find_version(*, vault_id: UUID, path: str, number: int | None) -> SecretVersion:
-    """One version at a path, the latest for None, with `secret`, `vault_key` and `created_by`.
+    """Return a version (the current one for None) with its `secret`, `vault_key` and `created_by`.
 
     Raises NotFound.
     """
@@ -31,7 +31,7 @@ def find_version(*, vault_id: UUID, path: str, number: int | None) -> SecretVers
 
 
 def lock_secret(*, vault_id: UUID, path: str) -> Secret:
-    """The path's row, locked until the transaction ends. Raises NotFound when there is none."""
+    """Return the secret at a path, locked until the transaction ends. Raises NotFound."""
     secret = Secret.objects.select_for_update().filter(vault_id=vault_id, path=path).first()
     if secret is None:
         raise NotFound(NO_SECRET)
@@ -39,7 +39,7 @@ def lock_secret(*, vault_id: UUID, path: str) -> Secret:
 
 
 def check_available(version: SecretVersion, *, now: datetime) -> None:
-    """Raises Unavailable when the version cannot be read any more."""
+    """Check that a version can still be read. Raises Unavailable with the reason."""
     if version.secret.deleted_at is not None:
         raise Unavailable("deleted")
     if version.destroyed_at is not None:
@@ -55,7 +55,7 @@ def check_available(version: SecretVersion, *, now: datetime) -> None:
 def describe_secret(
     *, caller: Caller, vault_id: UUID, path: str, number: int | None = None
 ) -> SecretVersion:
-    """What is known of a version besides its value; spends no access. Raises NotFound, Unavailable."""
+    """Return a version without its value. This spends no access. Raises NotFound, Unavailable."""
     with audited_transaction("secret.describe", caller=caller, vault_id=vault_id, path=path):
         version = find_version(vault_id=vault_id, path=path, number=number)
         check_available(version, now=timezone.now())
@@ -64,7 +64,7 @@ def describe_secret(
 
 
 def record_description(caller: Caller, version: SecretVersion) -> None:
-    """The event of looking at a version without its value."""
+    """Record that a version was looked at without its value."""
     record(
         "secret.describe",
         SUCCESS,

@@ -1,4 +1,4 @@
-"""If-Match and If-None-Match (RFC 9110, 13.1), as far as a secret's versions go."""
+"""Check If-Match and If-None-Match (RFC 9110, 13.1) against a secret's current version."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from secrets_app.models import Secret
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """What a writer expects of the path. `versions` None: no matter which; empty: none fits."""
+    """What a writer expects at the path. `versions`: the accepted numbers; None accepts any."""
 
     versions: frozenset[int] | None = None
     must_exist: bool = False
     must_not_exist: bool = False
 
     def check(self, secret: Secret) -> None:
-        """Judge a locked row. A deleted secret counts as not there. Raises PreconditionFailed."""
+        """Check a locked secret. A deleted one counts as absent. Raises PreconditionFailed."""
         exists = secret.current_version > 0 and secret.deleted_at is None
         if self.must_not_exist and exists:
             raise PreconditionFailed

@@ -1,4 +1,4 @@
-"""The only door to plaintext."""
+"""Reveal a secret. This is the only door to plaintext."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from secrets_app.sql.compiled import Slot
 
 @dataclass(frozen=True, slots=True)
 class Revealed:
-    """`value` is None when the caller has this version already."""
+    """A version and its value. `value` is None when the caller has this version already."""
 
     version: SecretVersion
     value: Plaintext | None
@@ -45,11 +45,11 @@ def reveal_secret(
     number: int | None = None,
     is_known: Callable[[int], bool] = lambda _: False,
 ) -> Revealed:
-    """Open a version at a path, the latest for None; the caller is authorised already.
+    """Open a version at a path (the current one for None). The caller is authorised already.
 
-    The access is spent and the event recorded in one statement, committed before the value is
-    returned. When the value does not open, or `is_known` says that the caller has this version
-    already, nothing is spent.
+    One statement spends an access and records the event. It is committed before the value is returned.
+    Nothing is spent when the value does not open, or when `is_known` says that the caller has this
+    version already.
 
     Raises NotFound, Unavailable, EnvelopeError, OpenError, ProviderError.
     """
@@ -87,7 +87,7 @@ def _find(caller: Caller, vault_id: UUID, path: str, number: int | None) -> Secr
 
 
 def open_version(version: SecretVersion) -> Plaintext:
-    """Open what is sealed in a row. Raises EnvelopeError, OpenError, ProviderError."""
+    """Decrypt the value of a version. Raises EnvelopeError, OpenError, ProviderError."""
     sealed = version.value
     # A key's mark and its bytes are two columns: one of them may have been put back.
     if not isinstance(sealed, Sealed) or version.vault_key.state == VaultKey.State.DESTROYED:
@@ -95,7 +95,7 @@ def open_version(version: SecretVersion) -> Plaintext:
     return keyring().open(sealed.envelope, version.encryption_context())
 
 
-# Checks and counts in one statement, so that no two readers get the same last access.
+# Checks and counts in one statement, so that two readers never get the same last access.
 _SPEND = conditional_update(
     lambda: SecretVersion.objects.filter(
         pk=Slot("version", UUIDField()),

@@ -14,7 +14,7 @@ from secrets_app.models import Policy, Principal, Vault
 from secrets_app.models.rules import policies_of
 from secrets_app.services.audit import DENIED, SUCCESS, Resource, record
 from secrets_app.services.caller import Actor, Caller
-from secrets_app.services.sealing.vault_keys import draw_vault_key
+from secrets_app.services.sealing.vault_keys import generate_vault_key
 from secrets_app.services.transactions.idempotency import IdempotencyClaim
 
 
@@ -38,7 +38,7 @@ def create_vault(
             record("vault.create", DENIED, actor=actor, resource=Resource("vault"), details=details)
         raise Forbidden("Only a person can own a vault.")
     vault_id = uuid4()
-    key = draw_vault_key(vault_id=vault_id, version=1)
+    key = generate_vault_key(vault_id=vault_id, version=1)
     try:
         with transaction.atomic():
             vault = Vault.objects.create(

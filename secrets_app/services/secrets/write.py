@@ -1,4 +1,4 @@
-"""Writing a secret: every write is a new version."""
+"""Write a secret: every write makes a new version."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -34,7 +34,7 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewVersion:
-    """What a version is made of, validated. Fields that are None are unset."""
+    """The validated content of a new version. Fields that are None are unset."""
 
     type: str
     value: Plaintext
@@ -54,11 +54,12 @@ def write_secret(
     expect: Precondition = preconditions.NONE,
     once: IdempotencyClaim | None = None,
 ) -> SecretVersion:
-    """Store the next version at a path, reviving a deleted one; the caller is authorised already.
+    """Store the next version at a path, and revive a deleted secret. The caller is authorised already.
 
-    Version numbers of a path are gapless: a version is stored only if the secret's row is still as it
-    was when the number was taken. Where another writer was faster, or more is to be done than that,
-    the row is locked first.
+    The version numbers of a path have no gaps. The common case is one statement: it stores the version
+    if the secret's row is unchanged since its number was read. Where another writer was faster, or more
+    is to be done, the row is locked first.
+
     Raises PreconditionFailed, StillRunning, OpenError, ProviderError; nothing is stored then.
     """
     state = caller.path_state(vault_id, path)
@@ -67,41 +68,41 @@ def write_secret(
     else:
         vault_key = prepare_vault_key(state.vault_key)
         secret = state.secret or Secret(vault_id=vault_id, path=path)
-        if once is None and _is_all_there_is_to_do(secret):
+        if once is None and _only_adds_a_version(secret):
             with audited("secret.write", caller=caller, vault_id=vault_id, path=path):
                 expect.check(secret)
                 version = next_version(secret, new, vault_key=vault_key, created_by_id=caller.id)
                 append = partial(_append, version)
-                if record_with(append, written(version, "secret.write"), actor=caller.actor):
+                if record_with(append, write_event(version, "secret.write"), actor=caller.actor):
                     return version
     with audited_transaction("secret.write", caller=caller, vault_id=vault_id, path=path):
-        secret = lock_or_make(vault_id, [path])[path]
+        secret = lock_or_create(vault_id, [path])[path]
         expect.check(secret)
-        bury_what_was_deleted([secret])
+        destroy_past_retention([secret])
         version = add_version(secret, new, vault_key=vault_key, created_by_id=caller.id)
-        record_all([written(version, "secret.write")], actor=caller.actor)
+        record_all([write_event(version, "secret.write")], actor=caller.actor)
         if once is not None:
             once.complete(version)
     return version
 
 
-def written(version: SecretVersion, action: str) -> Event:
-    """The event of a new version."""
+def write_event(version: SecretVersion, action: str) -> Event:
+    """Return the event of a new version."""
     details = {"path": version.secret.path, "version": version.number, "type": version.type}
     resource = Resource("secret", version.secret_id, version.vault_id)
     return Event(action, SUCCESS, resource, details)
 
 
-def _is_all_there_is_to_do(secret: Secret) -> bool:
-    """Whether a new version of this secret is but a new version: nothing old has to go."""
+def _only_adds_a_version(secret: Secret) -> bool:
+    """Tell whether a write only adds a version: nothing is revived, and no old version has to go."""
     kept = app_settings.MAX_VERSIONS
     return secret.deleted_at is None and (not kept or secret.current_version < kept)
 
 
-# Finds the row only while nobody else has written to it, or ended it.
+# Advances the current version, unless somebody else has written to the secret or deleted it.
 _ADVANCE = conditional_update(
     lambda: Secret.objects.filter(
-        # A row that somebody holds counts as changed: a group commit does not wait for it.
+        # A locked row counts as changed: a group commit does not wait for it.
         pk__in=Secret.objects.select_for_update(skip_locked=True)
         .filter(
             pk=Slot("secret", UUIDField()),
@@ -115,7 +116,7 @@ _ADVANCE = conditional_update(
 
 
 def _append(version: SecretVersion, events: Sequence[AuditEvent]) -> bool:
-    """Store a version and its events, if its number still follows."""
+    """Store a version and its events, if its number is still the next one. Returns whether it was."""
     secret = version.secret
     if secret.current_version == 0:
         new = Secret(
@@ -133,7 +134,7 @@ def _append(version: SecretVersion, events: Sequence[AuditEvent]) -> bool:
 def next_version(
     secret: Secret, new: NewVersion, *, vault_key: VaultKey, created_by_id: UUID
 ) -> SecretVersion:
-    """The version that follows in a locked secret, not saved yet."""
+    """Make the next version of a locked secret, without saving it."""
     return SecretVersion(
         vault_id=secret.vault_id,
         secret=secret,
@@ -163,7 +164,7 @@ def add_version(
 
 
 def destroy_oldest(secrets: Sequence[Secret]) -> None:
-    """Keep to MAX_VERSIONS: value and metadata of older versions are gone for good."""
+    """Destroy value and metadata of versions beyond MAX_VERSIONS, for good."""
     kept = app_settings.MAX_VERSIONS
     if not kept or all(secret.current_version <= kept for secret in secrets):
         return
@@ -176,12 +177,12 @@ def destroy_oldest(secrets: Sequence[Secret]) -> None:
     )
 
 
-def lock_or_make(vault_id: UUID, paths: Sequence[str]) -> dict[str, Secret]:
-    """The rows of the paths, locked until the transaction ends; made where there are none yet.
+def lock_or_create(vault_id: UUID, paths: Sequence[str]) -> dict[str, Secret]:
+    """Return the secrets at paths, locked until the transaction ends. Missing ones are created.
 
-    What is missing is made first and then everything is locked, each in the order of paths, so that
-    no two writers wait for each other. A row that a purge takes away in between makes it start
-    anew, with nothing held.
+    Missing rows are created first and then all are locked, both in the order of paths, so no two writers
+    wait for each other. If a purge removes a row in between, it starts again without any lock. Raises
+    Conflict after a few attempts.
     """
     rows = Secret.objects.filter(vault_id=vault_id, path__any_of=paths).order_by("path")
     if len(paths) == 1:
@@ -189,37 +190,40 @@ def lock_or_make(vault_id: UUID, paths: Sequence[str]) -> dict[str, Secret]:
         if secret is not None:
             return {secret.path: secret}
     for _ in range(_ATTEMPTS):
-        with suppress(_Vanished), transaction.atomic():
-            return _make_and_lock(rows, vault_id, paths)
+        with suppress(_PurgedMeanwhile), transaction.atomic():
+            return _create_and_lock(rows, vault_id, paths)
     raise Conflict("The secret is being purged right now. Try again.")
 
 
-class _Vanished(Exception):
-    """A row was purged between making and locking it."""
+class _PurgedMeanwhile(Exception):
+    """A row was purged after it was created and before it was locked."""
 
 
-def _make_and_lock(
+def _create_and_lock(
     rows: QuerySet[Secret], vault_id: UUID, paths: Sequence[str]
 ) -> dict[str, Secret]:
-    make_missing(rows, vault_id, paths)
+    create_missing(rows, vault_id, paths)
     locked = {secret.path: secret for secret in rows.select_for_update()}
     if len(locked) < len(paths):
-        raise _Vanished
+        raise _PurgedMeanwhile
     return locked
 
 
-def make_missing(rows: QuerySet[Secret], vault_id: UUID, paths: Sequence[str]) -> None:
-    """Rows for those of the paths that are not among `rows`, without locking what is there."""
+def create_missing(rows: QuerySet[Secret], vault_id: UUID, paths: Sequence[str]) -> None:
+    """Create rows for those paths that are not among `rows`, without locking existing ones."""
     missing = sorted(set(paths) - set(rows.values_list("path", flat=True)))
     if missing:
-        # Another writer may be making one right now: then this waits for it and adds nothing.
+        # If another writer is creating the same row, this waits for it and adds nothing.
         Secret.objects.bulk_create(
             [Secret(vault_id=vault_id, path=path) for path in missing], ignore_conflicts=True
         )
 
 
-def bury_what_was_deleted(secrets: Sequence[Secret]) -> None:
-    """A write revives a deleted path. What was past its retention window stays gone."""
+def destroy_past_retention(secrets: Sequence[Secret]) -> None:
+    """Destroy the versions of secrets whose retention window is over.
+
+    A write revives a deleted path, but must not bring these versions back.
+    """
     end = timezone.now() - timedelta(days=app_settings.DELETED_RETENTION_DAYS)
     gone = [each for each in secrets if each.deleted_at is not None and each.deleted_at <= end]
     if gone:
@@ -227,7 +231,7 @@ def bury_what_was_deleted(secrets: Sequence[Secret]) -> None:
 
 
 def _destroy(versions: QuerySet[SecretVersion]) -> None:
-    """Value and metadata are gone for good. Locked in the order in which batches of reads lock."""
+    """Destroy value and metadata for good. Batch reads lock versions in the same order."""
     doomed = versions.filter(destroyed_at__isnull=True)
     locked = doomed.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)
     SecretVersion.objects.filter(pk__in=list(locked)).update(

@@ -1,4 +1,4 @@
-"""How every use case gets to the database and back.
+"""Carry every use case to the database and back.
 
 A use case is one function of `services/`. It is one transaction, and leaves at least one audit
 event in it. Four modules carry it; none of them knows what is stored.

@@ -1,4 +1,4 @@
-"""What every change and read of a secret has around it: an event when it fails, and a transaction."""
+"""Record an event when a use case fails, and open its transaction."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,9 @@ from secrets_app.services.caller import Caller
 def audited_transaction(
     action: str, *, caller: Caller, vault_id: UUID, path: str | None = None
 ) -> Iterator[None]:
-    """A transaction. When an exception of ours ends it, that leaves an event in one of its own."""
+    """Open a transaction. If one of our exceptions ends it, record the failure in a transaction of its
+    own.
+    """
     with audited(action, caller=caller, vault_id=vault_id, path=path), transaction.atomic():
         yield
 
@@ -24,7 +26,10 @@ def audited_transaction(
 def audited(
     action: str, *, caller: Caller, vault_id: UUID, path: str | None = None
 ) -> Iterator[None]:
-    """As `audited_transaction`, for what is one statement and so needs no transaction around it."""
+    """Record failures as `audited_transaction` does, without opening a transaction.
+
+    This is for a single statement, which needs none.
+    """
     try:
         yield
     except SecretsAppError as error:

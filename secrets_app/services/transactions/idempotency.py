@@ -1,8 +1,8 @@
-"""Idempotency-Key: a repeated request gets the first answer again and does nothing.
+"""Give a repeated request with the same Idempotency-Key its first answer again, and do nothing else.
 
-A key is claimed before the act and completed in the act's own transaction, so that a client whose
-connection broke after the commit finds the answer, and one whose request was never carried out
-finds the key free. Only success is kept: what failed has changed nothing and may be tried again.
+A key is claimed before the use case and completed in the use case's transaction. So a client that lost
+its connection after the commit finds the answer, and one whose request was never carried out finds the
+key free. Only successes are kept: a failure changes nothing, so it may be tried again.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from secrets_app.models import IdempotencyKey, VaultKey
 from secrets_app.services.sealing.vault_keys import active_vault_key, open_digest, seal_digest
 
 KEPT_FOR = timedelta(hours=24)
-# After this long an unfinished request is taken for dead, and a repeat carries it out.
+# An unfinished request of this age is taken for dead, and a repeat takes it over.
 CLAIM_LASTS = timedelta(seconds=60)
 
 _LABEL = b"idempotency"
@@ -30,7 +30,7 @@ _LABEL = b"idempotency"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer without any value in it: status, JSON body (None where empty), headers."""
+    """An answer to keep: status, JSON body (None if empty) and headers. It contains no secret value."""
 
     status: int
     body: Any = None
@@ -39,16 +39,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyClaim:
-    """The right to carry a request out. `present` makes the answer of what the act returned."""
+    """The right to carry a request out. `present` turns the use case's result into an answer."""
 
     record_id: UUID
     claim: UUID
     present: Callable[[Any], Answer]
 
     def complete(self, result: Any) -> None:
-        """Keep the answer; to be called within the act's transaction.
+        """Keep the answer. To be called within the use case's transaction.
 
-        Raises StillRunning when another request has taken over, which undoes this act.
+        Raises StillRunning when another request has taken over; that rolls the transaction back.
         """
         answer = self.present(result)
         completed = IdempotencyKey.objects.filter(
@@ -58,7 +58,7 @@ class IdempotencyClaim:
             raise StillRunning
 
     def release(self) -> None:
-        """Free the key after the act failed."""
+        """Free the key after a failure."""
         IdempotencyKey.objects.filter(
             pk=self.record_id, claim=self.claim, status__isnull=True
         ).delete()
@@ -72,16 +72,16 @@ def claim_key(
     vault_id: UUID | None,
     present: Callable[[Any], Answer],
 ) -> IdempotencyClaim | Answer:
-    """Claim a key for a request, or get the first answer. The caller is authorised already.
+    """Claim a key for a request, or return the first answer. The caller is authorised already.
 
-    `request` is everything that makes the request what it is. With `vault_id` its digest is kept
-    sealed under the vault's key. Raises KeyReused, StillRunning, OpenError, ProviderError.
+    `request` is everything that identifies the request. With `vault_id`, its digest is kept sealed under
+    the vault's key. Raises KeyReused, StillRunning, OpenError, ProviderError.
     """
     digest = hashlib.sha256(request).digest()
     key_digest = hashlib.sha256(key.encode()).hexdigest()
     vault_key = None if vault_id is None else active_vault_key(vault_id=vault_id)
     now = timezone.now()
-    fresh = IdempotencyKey(
+    new = IdempotencyKey(
         principal_id=principal_id,
         key_digest=key_digest,
         request_digest=digest if vault_key is None else seal_digest(vault_key, digest, _LABEL),
@@ -94,8 +94,8 @@ def claim_key(
     ).exclude(key_digest=key_digest).delete()
     try:
         with transaction.atomic():
-            fresh.save(force_insert=True)
-        return IdempotencyClaim(fresh.id, fresh.claim, present)
+            new.save(force_insert=True)
+        return IdempotencyClaim(new.id, new.claim, present)
     except IntegrityError:
         pass
     known = (
@@ -106,18 +106,18 @@ def claim_key(
     if known is None:  # it was freed a moment ago
         raise StillRunning
     if known.created_at <= now - KEPT_FOR:
-        return _take_over(known, fresh, present)
+        return _take_over(known, new, present)
     if not _is_same(known, digest):
         raise KeyReused
     if known.status is not None:
         return Answer(known.status, known.body, known.headers)
     if known.claimed_at <= now - CLAIM_LASTS:
-        return _take_over(known, fresh, present)
+        return _take_over(known, new, present)
     raise StillRunning
 
 
 def forget_answers_about(*, vault_id: UUID, secret_id: UUID | None = None) -> None:
-    """Forget what was answered about a secret that is destroyed, or about all of a vault."""
+    """Delete the answers about a destroyed secret, or about all of a vault."""
     answers = IdempotencyKey.objects.filter(vault_key__vault_id=vault_id)
     if secret_id is not None:
         answers = answers.filter(body__contains=str(secret_id))
@@ -125,12 +125,12 @@ def forget_answers_about(*, vault_id: UUID, secret_id: UUID | None = None) -> No
 
 
 def count_old_keys() -> int:
-    """How many keys are not kept any more."""
+    """Count the keys that are past their time."""
     return _old_keys().count()
 
 
 def forget_old_keys() -> int:
-    """Delete what is not kept any more; returns how many."""
+    """Delete the keys that are past their time. Returns how many."""
     deleted, _ = _old_keys().delete()
     return deleted
 
@@ -152,17 +152,17 @@ def _is_same(known: IdempotencyKey, digest: bytes) -> bool:
 
 
 def _take_over(
-    known: IdempotencyKey, fresh: IdempotencyKey, present: Callable[[Any], Answer]
+    known: IdempotencyKey, new: IdempotencyKey, present: Callable[[Any], Answer]
 ) -> IdempotencyClaim:
     claim = uuid4()
     taken = IdempotencyKey.objects.filter(
         pk=known.pk, claim=known.claim, status=known.status
     ).update(
         claim=claim,
-        claimed_at=fresh.claimed_at,
-        created_at=fresh.created_at,
-        request_digest=fresh.request_digest,
-        vault_key=fresh.vault_key,
+        claimed_at=new.claimed_at,
+        created_at=new.created_at,
+        request_digest=new.request_digest,
+        vault_key=new.vault_key,
         status=None,
         body=None,
         headers={},

@@ -1,4 +1,4 @@
-"""A transaction that lost against another one is carried out anew: the database undid all of it."""
+"""Run a transaction again after it lost against another one, since the database undid all of it."""
 
 import random
 import time
@@ -18,20 +18,22 @@ _R = TypeVar("_R")
 
 
 def retried(act: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Decorates a use case that is one transaction: it is tried up to four times, with a growing pause
-    drawn at random, below a fifth of a second in all. Within a transaction of the caller it is tried
-    once, since all of that has been undone."""
+    """Decorate a use case that is one transaction: run it up to four times.
+
+    The pauses in between are random and grow; together they are below a fifth of a second. Within a
+    caller's transaction the use case runs once, because all of that transaction was undone.
+    """
 
     @wraps(act)
-    def tried(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        for turn in range(1, _ATTEMPTS):
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        for attempt in range(1, _ATTEMPTS):
             try:
                 return act(*args, **kwargs)
             except OperationalError as error:
                 lost = getattr(error.__cause__, "sqlstate", None) in _LOST
                 if not lost or connection.in_atomic_block:
                     raise
-            time.sleep(random.uniform(0, _PAUSE_S * 2**turn))  # noqa: S311  (no secret hangs on it)
+            time.sleep(random.uniform(0, _PAUSE_S * 2**attempt))  # noqa: S311  (it protects no secret)
         return act(*args, **kwargs)
 
-    return tried
+    return run

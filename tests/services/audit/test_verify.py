@@ -19,7 +19,7 @@ from secrets_app.services.audit.checkpoint import (
 )
 from secrets_app.services.audit.content import content_of, content_of_seal, encode
 from secrets_app.services.audit.seal import seal_events
-from secrets_app.services.audit.verify import Range, verify_audit
+from secrets_app.services.audit.verify import TimeRange, verify_audit
 from tests.cast import write_events
 
 
@@ -301,9 +301,9 @@ def test_only_the_events_of_a_time(log):
     victim = event(1)
     row(victim).update(action="edited")
     boundary = event(2, 0).created_at
-    assert findings(within=Range(since=boundary)) == []
-    assert findings(within=Range(until=boundary)) == [("event", str(victim.pk))]
-    report = verify_audit(within=Range(since=boundary))
+    assert findings(within=TimeRange(since=boundary)) == []
+    assert findings(within=TimeRange(until=boundary)) == [("event", str(victim.pk))]
+    report = verify_audit(within=TimeRange(since=boundary))
     assert (report.checked, report.seals) == (11, 3)
 
 

@@ -1,4 +1,4 @@
-"""What operators look at: what is held, how old it is, and what is going on. Metadata and counts only.
+"""Answer what operators look at: what is stored, how old it is, what happens. Metadata and counts only.
 
-Each query is one walk down an index that ends early, or is bounded by a window of time.
+Each query walks down an index and stops early, or is limited to a window of time.
 """

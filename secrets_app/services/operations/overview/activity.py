@@ -1,4 +1,4 @@
-"""What is going on, by the audit log. Ids rise with time, so each count is a range of an index."""
+"""Count what happens, by the audit log. Ids rise with time, so each count is a range of an index."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ WRITES = (
 )
 FAILED_SIGN_INS = ("auth.failure", BURST)
 
-# Secrets that are read most are looked for among this many reads, the newest first.
+# `most_read` counts only as many of the newest reads.
 LOOKED_AT = 100_000
-# A transaction may commit its events this long after they were made, in seconds.
+# A transaction may commit its events this many seconds after they were made.
 _LATE_S = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What happened from `start` until `end`. `denials` are not among reads and writes."""
+    """What happened from `start` until `end`. `reads` and `writes` leave out failed and denied ones."""
 
     start: datetime
     end: datetime
@@ -43,23 +43,24 @@ class Span:
 
 
 def refused_events() -> QuerySet[AuditEvent]:
-    """What did not end well. There is an index of just these."""
+    """Return the events that are no success. A partial index has just these."""
     return AuditEvent.objects.exclude(outcome=AuditEvent.Outcome.SUCCESS)
 
 
 def between(
     events: QuerySet[AuditEvent], start: datetime, end: datetime | None
 ) -> QuerySet[AuditEvent]:
-    """Those from `start` until `end`, by their ids."""
+    """Narrow events to those from `start` until `end` (exclusive), by their ids."""
     events = events.filter(id__gte=first_uuid7(start))
     return events if end is None else events.filter(id__lt=first_uuid7(end))
 
 
 def activity(*, spans: int, each: timedelta) -> list[Span]:
-    """What happened in the last `spans` spans of this length, the oldest first; the last is not over.
+    """Count what happened in the last `spans` spans of length `each`, oldest first. The last is not over
+    yet.
 
-    Spans begin at whole multiples of their length. What is over does not change, so each is counted
-    once and kept in Django's cache.
+    Spans begin at multiples of their length. A span that is over does not change, so it is counted once
+    and kept in Django's cache.
     """
     seconds = int(each.total_seconds())
     now = int(timezone.now().timestamp())
@@ -102,7 +103,9 @@ def _count(starts: list[int], seconds: int) -> list[Span]:
 
 
 def most_read(*, since: datetime, most: int) -> list[tuple[Secret, int]]:
-    """Secrets by how often they were read since then, among the `LOOKED_AT` newest reads."""
+    """Return the secrets that were read most since a time, with their counts, among the `LOOKED_AT`
+    newest reads.
+    """
     reads = AuditEvent.objects.filter(
         action__in=READS, id__gte=first_uuid7(since), resource_id__isnull=False
     )
@@ -134,7 +137,7 @@ def _count_in_bursts(bounds: list[tuple[datetime, datetime]]) -> list[int]:
 def _count_by_action(
     events: QuerySet[AuditEvent], bounds: list[tuple[datetime, datetime]]
 ) -> list[Counter[str]]:
-    """One count of actions for each pair of bounds, with one statement."""
+    """Count actions for each pair of bounds, with one statement."""
     parts = [
         between(events, start, end)
         .annotate(span=Value(n))

@@ -1,4 +1,4 @@
-"""Make a person. The password is asked for, or taken from the variable VAULTSITE_PASSWORD."""
+"""Make a person. Asks for the password, or takes it from the variable VAULTSITE_PASSWORD."""
 
 import getpass
 import json

@@ -1,11 +1,11 @@
-"""Make a group, change who is in it and what its members may do in the admin and the audit log:
+"""Make a group, change its members and what they may do in the admin and the audit log:
 
     group payments --add dora@example.com
     group operators --role operator --add dora@example.com
     group auditors --role auditor --add eve@example.com
     group payments --grant secrets_app.view_auditevent
 
-A policy for the group concerns its members from their next request on."""
+A policy for the group applies to its members from their next request on."""
 
 import json
 from argparse import ArgumentParser
@@ -79,7 +79,7 @@ def _permission(name: str) -> Permission:
 
 
 def _record(action: str, user: User | None, group: Group, **details: str) -> None:
-    """Groups have no id of their own in the log; their names are operators' words, not secrets."""
+    """Record an event with the group's name: groups have no UUID, and their names are no secrets."""
     who = None if user is None else principal_for_user(user).id
     resource = Resource("principal" if user else "group", who)
     record(

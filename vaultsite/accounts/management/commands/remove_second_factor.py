@@ -1,4 +1,4 @@
-"""Take the second factor of a person away who has lost it: `remove_second_factor dora@example.com`."""
+"""Remove the second factor of a person who has lost it: `remove_second_factor dora@example.com`."""
 
 import json
 from argparse import ArgumentParser
