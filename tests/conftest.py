@@ -131,7 +131,7 @@ def _fresh_audit_key() -> None:
 @pytest.fixture(autouse=True)
 def _fresh_rates() -> Iterator[None]:
     """Requests of one test do not count in another."""
-    from secrets_app.api.throttling import _limiter
+    from secrets_app.http.throttling import _limiter
     from secrets_app.services.audit.failures import forget
 
     _limiter.cache_clear()

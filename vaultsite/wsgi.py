@@ -8,7 +8,7 @@ from vaultsite.start import keep_what_is_loaded, start
 
 _django = start()
 
-from secrets_app.api.json import max_body_bytes  # noqa: E402  (needs Django to be set up)
+from secrets_app.http.bodies import max_body_bytes  # noqa: E402  (needs Django to be set up)
 from vaultsite.chunked import WithChunkedBodies  # noqa: E402
 from vaultsite.content_type import WithoutCharset  # noqa: E402
 from vaultsite.forwarding import WithoutForwarding  # noqa: E402

@@ -11,12 +11,8 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.utils import encoders
 
-from secrets_app.conf import app_settings
-from secrets_app.errors import TooLarge
+from secrets_app.http.bodies import max_body_bytes, parse_json, read_body
 
-# JSON may spell one byte of a value in six (`\\u0041`); the rest of a body is small.
-_ESCAPE_FACTOR = 6
-_REST_BYTES = 256 * 1024
 # Answers in chunks have chunks of this size, or as large as one member.
 CHUNK_BYTES = 64 * 1024
 
@@ -35,30 +31,18 @@ class StrictJSONParser(BaseParser):
     ) -> Any:
         context = parser_context or {}
         limit = getattr(context["view"], "max_body_bytes", None) or max_body_bytes()
-        meta = context["request"].META
-        declared = meta.get("CONTENT_LENGTH") or "0"
-        is_chunked = "HTTP_TRANSFER_ENCODING" in meta  # then what is declared is only a bound
-        if not is_chunked and declared.isdecimal() and int(declared[:20]) > limit:
-            raise TooLarge("The body", limit)
-        raw = stream.read(limit + 1)
-        if len(raw) > limit:
-            raise TooLarge("The body", limit)
+        raw = read_body(stream, context["request"].META, limit=limit)
         if not raw:
             return {}
         share = getattr(context["view"], "share", None)
         if share is not None:
             share.take_for_body(len(raw))
         try:
-            data = json.loads(
-                raw.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique_names
-            )
-            if b"\\u" in raw:
-                json.dumps(data, ensure_ascii=False).encode("utf-8")
-        except (ValueError, RecursionError):
+            return parse_json(raw)
+        except ValueError:
             raise ParseError(
                 "The body is not valid JSON in UTF-8, or says something twice."
             ) from None
-        return data
 
 
 class AlwaysJSON(BaseContentNegotiation):
@@ -142,19 +126,3 @@ class ListInChunks:
         for other, value in others.items():
             chunk += f",{_encode(other)}:{_encode(value)}".encode()
         yield bytes(chunk + b"}")
-
-
-def max_body_bytes() -> int:
-    """The longest body that is read, in bytes: room for the largest value in its longest spelling."""
-    return _ESCAPE_FACTOR * app_settings.MAX_VALUE_BYTES + _REST_BYTES
-
-
-def _refuse(_: str) -> None:
-    raise ValueError("not a JSON number")
-
-
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name appears twice")
-    return members

@@ -3,15 +3,12 @@
 No detail repeats what was submitted, and a 500 reveals nothing about the inside.
 """
 
-import logging
 import math
-import traceback
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework.exceptions import APIException, Throttled, ValidationError
@@ -19,11 +16,9 @@ from rest_framework.response import Response
 
 from secrets_app import errors
 from secrets_app.api.headers import CONTENT_SECURITY_POLICY
-
-logger = logging.getLogger("secrets_app.api")
+from secrets_app.http.failures import PASSING, RETRY_AFTER_S, log_failure
 
 CONTENT_TYPE = "application/problem+json"
-RETRY_AFTER_S = 5
 
 # The first class that fits decides, so subclasses come before their parents.
 STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
@@ -42,10 +37,6 @@ STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (PermissionDenied, HTTPStatus.FORBIDDEN),
     (Http404, HTTPStatus.NOT_FOUND),
 )
-# Errors that may pass, so the caller is told to come back. An InternalError comes from a server that was
-# its cluster's leader a moment ago, or is about to be.
-_PASSING = (errors.ProviderUnavailable, OperationalError, InterfaceError, InternalError)
-
 _DETAIL = {
     400: "The request is not valid.",
     401: errors.Unauthenticated.detail,
@@ -64,7 +55,7 @@ def problem_response(exc: Exception, context: dict[str, Any]) -> Response:
     status = _status(exc)
     request_id = getattr(context["request"], "request_id", None)
     if status >= 500:
-        _log(exc, request_id)
+        log_failure(exc, request_id)
     body = problem_body(status, detail=_detail(exc, status), request_id=request_id)
     field_errors = _field_errors(exc)
     if field_errors:
@@ -121,7 +112,7 @@ def item_problem(exc: errors.SecretsAppError, *, path: str) -> dict[str, Any]:
     """Return the problem of one path in a batch."""
     status = _status(exc)
     if status >= 500:
-        _log(exc, None)
+        log_failure(exc, None)
     return problem_body(status, detail=_detail(exc, status), request_id=None) | {"path": path}
 
 
@@ -136,7 +127,7 @@ def _detail(exc: Exception, status: int) -> str:
         return exc.detail
     if isinstance(exc, errors.InconsistentVault):
         return exc.detail  # repeating the request does not help, and asking an operator does
-    if isinstance(exc, _PASSING):
+    if isinstance(exc, PASSING):
         return "A part of the service cannot be reached. Nothing was stored. Try again later."
     if isinstance(exc, ValidationError):
         return errors.InvalidInput.detail
@@ -147,7 +138,7 @@ def _headers(exc: Exception, status: int) -> dict[str, str]:
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="vaultsite"'
-    if isinstance(exc, _PASSING):
+    if isinstance(exc, PASSING):
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if isinstance(exc, errors.TooManyRequests):
         headers["Retry-After"] = str(exc.retry_after_s)
@@ -182,16 +173,3 @@ def _flatten(detail: Any, field: str, into: dict[str, list[str]]) -> None:
             _flatten(inner, field, into)
     else:
         into.setdefault(field or "body", []).append(str(detail))
-
-
-def _log(exc: Exception, request_id: UUID | None) -> None:
-    """Log class and frames. Only messages of our own errors are safe; others may repeat what was sent."""
-    what = type(exc).__qualname__
-    if isinstance(exc, DatabaseError):
-        what += f" {getattr(exc.__cause__, 'sqlstate', None) or ''}".rstrip()
-    if isinstance(exc, errors.SecretsAppError):
-        what += f": {exc.detail}"
-    if not isinstance(exc, errors.ProviderError):  # one record is enough
-        what += "\n" + "".join(traceback.format_tb(exc.__traceback__))
-    extra = {"request_id": None if request_id is None else str(request_id)}
-    logger.error("request %s failed with %s", request_id, what, extra=extra)

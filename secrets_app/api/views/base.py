@@ -23,9 +23,9 @@ from secrets_app.api.json import AlwaysJSON, CompactJSONRenderer, StrictJSONPars
 from secrets_app.api.permissions import Access, DeclaredAccess
 from secrets_app.api.problems import problem_response
 from secrets_app.api.schema import ApiSchema
-from secrets_app.api.throttling import count_request
 from secrets_app.conf import app_settings
 from secrets_app.errors import NotFound
+from secrets_app.http.throttling import count_request
 from secrets_app.models.request_state import Fetch
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.path import parse_path

@@ -10,9 +10,9 @@ from limits.errors import StorageError
 from limits.storage import storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
-from secrets_app.api.counting import InProcess
 from secrets_app.conf import app_settings
 from secrets_app.errors import TooManyRequests
+from secrets_app.http.counting import InProcess
 
 logger = logging.getLogger("secrets_app.api")
 
