@@ -10,6 +10,7 @@ SecretsAppError
 ├── Conflict                    the state of the resource forbids it (a name taken twice)
 │   └── StillRunning            the first request with this Idempotency-Key has not ended
 ├── PreconditionFailed          If-Match or If-None-Match does not hold
+├── PreconditionRequired        the secret demands one, and the request has none (RFC 6585, 3)
 ├── KeyReused                   the Idempotency-Key belongs to another request
 ├── Unavailable                 it exists, but cannot be read any more (expired, used up, …)
 ├── InvalidInput                carries `errors`: field → messages
@@ -90,6 +91,10 @@ class StillRunning(Conflict):
 
 class PreconditionFailed(SecretsAppError):
     detail = "The secret has another version than the request expects."
+
+
+class PreconditionRequired(SecretsAppError):
+    detail = "A write of this secret must say which version it expects: If-Match or If-None-Match."
 
 
 class KeyReused(SecretsAppError):

@@ -11,6 +11,8 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
+_API = ("/v1/", "/vault/v1/")
+
 
 class Handler(WSGIHandler):
     """Runs `MIDDLEWARE`; for the API only its entries that are also in `API_MIDDLEWARE`, in the same
@@ -28,5 +30,5 @@ class Handler(WSGIHandler):
         self._middleware_chain = self._choose
 
     def _choose(self, request: HttpRequest) -> Any:
-        is_api = request.path_info.startswith("/v1/")
+        is_api = request.path_info.startswith(_API)
         return (self._for_api if is_api else self._for_all)(request)

@@ -256,6 +256,9 @@ if not 1 <= SERVER_THREADS <= 1000:
 # How often the server that `quickstart --serve` starts has its log sealed, in seconds. 0: not at all.
 AUDIT_SEAL_EVERY = _whole("AUDIT_SEAL_EVERY", 10)
 
+# Whether the API of HashiCorp Vault and OpenBao (KV version 2) is answered too, below /vault.
+VAULT_DOOR = env.bool("VAULT_DOOR", default=True)
+
 SECRETS_APP = {
     "ROOT_KEY_URLS": env.list("ROOT_KEY_URLS", default=[f"file:{HOME}/root.key"]),
     "JWT_KEY_FILE": env.str("JWT_KEY_FILE", default=f"{HOME}/jwt.pem"),

@@ -1,3 +1,4 @@
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularSwaggerSplitView
@@ -15,6 +16,7 @@ admin.site.login_template = "accounts/login.html"
 urlpatterns = [
     path("", home, name="home"),
     path("", include("secrets_app.api.urls")),
+    *([path("vault/", include("secrets_app.vault_api.urls"))] if settings.VAULT_DOOR else []),
     path(
         "docs",
         SpectacularSwaggerSplitView.as_view(
@@ -33,8 +35,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
-# For failures before a view is reached. Outside the API these give the pages of `vaultsite.pages`.
-handler400 = "secrets_app.api.problems.bad_request"
+# For failures before a view is reached. Outside the doors these give the pages of `vaultsite.pages`.
+handler400 = "vaultsite.failures.bad_request"
 handler403 = "secrets_app.api.problems.permission_denied"
-handler404 = "secrets_app.api.problems.page_not_found"
-handler500 = "secrets_app.api.problems.server_error"
+handler404 = "vaultsite.failures.page_not_found"
+handler500 = "vaultsite.failures.server_error"

@@ -19,7 +19,7 @@ from secrets_app.tracing import is_tracing, span, trace_query
 
 logger = logging.getLogger("secrets_app.access")
 
-_METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"})
+_METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "LIST"})
 
 
 class ObserveRequests:

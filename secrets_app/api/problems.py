@@ -29,6 +29,7 @@ STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (errors.NotFound, HTTPStatus.NOT_FOUND),
     (errors.Conflict, HTTPStatus.CONFLICT),
     (errors.PreconditionFailed, HTTPStatus.PRECONDITION_FAILED),
+    (errors.PreconditionRequired, HTTPStatus.PRECONDITION_REQUIRED),
     (errors.KeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.Unavailable, HTTPStatus.GONE),
     (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),

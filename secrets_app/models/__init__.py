@@ -3,6 +3,7 @@ from secrets_app.models.idempotency import IdempotencyKey
 from secrets_app.models.policy import Policy
 from secrets_app.models.principal import Agent, ApiKey, Principal, RevokedToken
 from secrets_app.models.secret import Secret, SecretVersion
+from secrets_app.models.secret_settings import SecretSettings
 from secrets_app.models.vault import Vault, VaultKey
 from secrets_app.sql import any_of  # noqa: F401  (registers the lookup `path__any_of`)
 
@@ -17,6 +18,7 @@ __all__ = [
     "Principal",
     "RevokedToken",
     "Secret",
+    "SecretSettings",
     "SecretVersion",
     "Vault",
     "VaultKey",

@@ -88,17 +88,19 @@ def find_by_token(
     principal_id: UUID,
     api_key_id: UUID | None,
     jti: str,
+    parent: str | None,
     vault_id: UUID | None,
     path: str | None,
     fetch: Fetch,
 ) -> Found | None:
-    """The row of a token's principal, and what is sought at a valid path of the vault."""
+    """The row of a token's principal, and what is to be fetched at a valid path of the vault."""
     return _find(
         _BY_TOKEN,
         fetch,
         principal=principal_id,
         key=api_key_id,
         jti=jti,
+        parent=parent,
         vault=vault_id,
         path=path,
     )
@@ -228,7 +230,9 @@ def _principal(who: Q, key_condition: Q, revoked: Any) -> QuerySet[Principal, An
 
 
 def _by_token() -> QuerySet[Principal, Any]:
-    revoked = Exists(RevokedToken.objects.filter(jti=Slot("jti", CharField())))
+    # Its own end, or that of the token it was made from.
+    ended = Q(jti=Slot("jti", CharField())) | Q(jti=Slot("parent", CharField()))
+    revoked = Exists(RevokedToken.objects.filter(ended))
     return _principal(
         Q(pk=Slot("principal", UUIDField())), Q(api_keys__pk=Slot("key", UUIDField())), revoked
     )
@@ -245,14 +249,17 @@ def _at_path(fetch: Fetch) -> list[QuerySet[Any, Any]]:
     secret = Secret.objects.filter(vault_id=vault_id, path=path)
     if fetch is Fetch.CURRENT:
         # By values, not by a join: with old statistics a join may look through all of a vault.
-        rows = SecretVersion.objects.select_related("secret", "vault_key", "created_by")
+        rows = SecretVersion.objects.select_related("secret__settings", "vault_key", "created_by")
         rows = rows.defer(*_OF_ANY_SIZE).annotate(**_within_reach())
         current = Subquery(secret.values("current_version")[:1])
         return [
             rows.filter(vault_id=vault_id, secret=Subquery(secret.values("pk")[:1]), number=current)
         ]
     if fetch is Fetch.NEXT:
-        return [secret, VaultKey.objects.filter(vault_id=vault_id, state=VaultKey.State.ACTIVE)]
+        return [
+            secret.select_related("settings"),
+            VaultKey.objects.filter(vault_id=vault_id, state=VaultKey.State.ACTIVE),
+        ]
     return []
 
 

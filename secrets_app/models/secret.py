@@ -135,9 +135,9 @@ class SecretVersion(models.Model):
 
 def versions_with_rows(vault_id: Any) -> models.QuerySet[SecretVersion]:
     """Return the versions of a vault, with the rows that are needed to open and show them."""
-    return SecretVersion.objects.select_related("secret", "vault_key", "created_by").filter(
-        vault_id=vault_id, secret__vault_id=vault_id
-    )
+    return SecretVersion.objects.select_related(
+        "secret__settings", "vault_key", "created_by"
+    ).filter(vault_id=vault_id, secret__vault_id=vault_id)
 
 
 def id_at(vault_id: Any, path: Any) -> models.Subquery:

@@ -11,12 +11,16 @@ from secrets_app.policy.decision import Rule
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, and from where. `type`: user, agent, anonymous or operator (a shell on the server)."""
+    """Who acts, and from where. `type`: user, agent, anonymous or operator (a shell on the server).
+
+    `door`: by which protocol, where it is not our own; it stands in the details of each event.
+    """
 
     id: UUID | None
     type: str
     address: str | None = None
     request_id: UUID | None = None
+    door: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +30,11 @@ class Claims:
     principal_id: UUID
     generation: int
     jti: str
+    issued_at: datetime
     expires_at: datetime
     api_key_id: UUID | None
     vault_ids: tuple[str, ...] = ()
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,14 @@ def plan_of(prepared, **values):
 
 
 def test_the_version_to_read_is_found_by_its_whole_key():
-    values = {"principal": uuid4(), "key": uuid4(), "jti": "x", "vault": uuid4(), "path": "a"}
+    values = {
+        "principal": uuid4(),
+        "key": uuid4(),
+        "jti": "x",
+        "parent": None,
+        "vault": uuid4(),
+        "path": "a",
+    }
     plan = plan_of(_BY_TOKEN[Fetch.CURRENT], **values)
     assert "(vault_id=? AND secret_id=? AND number=?)" in plan
 

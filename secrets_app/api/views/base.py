@@ -35,7 +35,7 @@ from secrets_app.services.transactions.idempotency import Answer, IdempotencyCla
 
 
 class ApiViewSet(ViewSet):
-    """`access` declares for each action who may use it; see `api/permissions.py`. `sought` declares what
+    """`access` declares for each action who may use it; see `api/permissions.py`. `fetch` declares what
     comes along with the caller, in the same query."""
 
     access: ClassVar[dict[str, Access | Permission]] = {}

@@ -1,5 +1,3 @@
-from importlib.metadata import PackageNotFoundError, version
-
 from django.db import DatabaseError
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -8,6 +6,7 @@ from rest_framework.response import Response
 from secrets_app.api.permissions import Access
 from secrets_app.api.schema import operation
 from secrets_app.api.views.base import ApiViewSet
+from secrets_app.http.version import VERSION
 from secrets_app.services.audit import audit_health
 from secrets_app.services.keys import provider_status
 
@@ -29,7 +28,7 @@ class HealthViewSet(ApiViewSet):
     def service(self, request: Request) -> Response:
         """Always 200; `degraded` when the database does not answer, when audit events cannot be written,
         or when they are not sealed in time."""
-        return Response({"status": _status(), "version": _VERSION})
+        return Response({"status": _status(), "version": VERSION})
 
     @operation(summary="Whether root keys can be used", responses={200: ProviderHealthSerializer})
     def providers(self, request: Request) -> Response:
@@ -43,13 +42,3 @@ def _status() -> str:
         return "healthy" if audit_health().is_well else "degraded"
     except DatabaseError:
         return "degraded"
-
-
-def _version() -> str:
-    try:
-        return version("vaultsite")
-    except PackageNotFoundError:
-        return "dev"
-
-
-_VERSION = _version()

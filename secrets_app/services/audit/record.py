@@ -113,6 +113,7 @@ def _insert(rows: Sequence[AuditEvent]) -> bool:
 def _rows(events: Iterable[Event], actor: Actor) -> list[AuditEvent]:
     now = timezone.now()
     address = None if actor.address is None else _normal_address(actor.address)
+    door = {} if actor.door is None else {"door": actor.door}
     key_number, key = current_audit_key()
     rows = [
         AuditEvent(
@@ -125,7 +126,7 @@ def _rows(events: Iterable[Event], actor: Actor) -> list[AuditEvent]:
             vault_id=event.resource.vault_id,
             resource_type=event.resource.type,
             resource_id=event.resource.id,
-            details=event.details,
+            details=event.details | door,
             ip_address=address,
             request_id=actor.request_id,
             key_number=key_number,

@@ -29,6 +29,7 @@ from secrets_app.services.identity.api_keys import (
     list_api_keys,
     revoke_api_key,
 )
+from secrets_app.services.identity.derived_tokens import derive_token
 from secrets_app.services.identity.identification import identify
 from secrets_app.services.identity.principals import end_tokens, principal_for_user
 from secrets_app.services.identity.roles import ROLES, permissions_of
@@ -53,6 +54,7 @@ __all__ = [
     "change_password",
     "create_api_key",
     "deactivate_agent",
+    "derive_token",
     "digest_api_key",
     "end_tokens",
     "generate_salt",

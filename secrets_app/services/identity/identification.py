@@ -31,15 +31,16 @@ def identify(
     request_id: UUID,
     path: str | None = None,
     fetch: Fetch = Fetch.NOTHING,
+    door: str | None = None,
 ) -> Caller:
     """Tell who holds this token or personal API key.
 
-    With `path`, a valid one, what is `sought` there comes along in the same query. Nobody has been
-    judged by then: it is sealed, and stays within the services.
+    With `path`, a valid one, what `fetch` names there comes along in the same query. Nobody has been
+    judged by then: it is sealed, and stays within the services. `door` is named in the caller's events.
     Raises Unauthenticated, the same for every reason, with an audit event, and TooManyRequests where an
     address has failed too often.
     """
-    anonymous = Actor(None, "anonymous", address, request_id)
+    anonymous = Actor(None, "anonymous", address, request_id, door)
     try:
         with span("identify"):
             return _identify(bearer, vault_id, path, fetch, anonymous)
@@ -64,6 +65,7 @@ def _identify(
             principal_id=claims.principal_id,
             api_key_id=claims.api_key_id,
             jti=claims.jti,
+            parent=claims.parent,
             vault_id=vault_id,
             path=path,
             fetch=fetch,
@@ -87,7 +89,7 @@ def _identify(
             path_state=state,
             is_consistent=row["vault_is_consistent"],
         )
-    actor = Actor(row["pk"], row["kind"], anonymous.address, anonymous.request_id)
+    actor = Actor(row["pk"], row["kind"], anonymous.address, anonymous.request_id, anonymous.door)
     return Caller(
         id=row["pk"],
         kind=row["kind"],

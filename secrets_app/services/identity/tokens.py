@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,8 +28,9 @@ class AccessToken(Token):
     """A token's claims.
 
     Besides `sub`, `iat`, `exp`, `jti` and `iss` there are `gen` (the principal's token generation),
-    `key` (the id of the API key that was exchanged for the token, which ends with it) and `vaults` (the
-    vaults that the token is restricted to).
+    `key` (the id of the API key that was exchanged for the token, which ends with it), `vaults` (the
+    vaults that the token is restricted to) and `parent` (the token it was made from, which it ends
+    with).
     """
 
     token_type = "access"  # noqa: S105
@@ -53,13 +54,16 @@ def issue_token(
     api_key: ApiKey | None,
     lifetime_s: int,
     vault_ids: Sequence[str] = (),
+    parent: str | None = None,
+    ends_at: datetime | None = None,
 ) -> IssuedToken:
     """Issue a token for `lifetime_s` seconds, or less if its principal or API key expires before that.
 
-    With `vault_ids`, the token works for these vaults only: it can narrow rights, never widen them.
+    With `vault_ids`, the token works for these vaults only: it can narrow rights, never widen them. With
+    `parent`, the `jti` of another token, it ends when that one is revoked, and at `ends_at` at the latest.
     """
     now = timezone.now()
-    ends = [now + timedelta(seconds=lifetime_s), principal.expires_at]
+    ends = [now + timedelta(seconds=lifetime_s), principal.expires_at, ends_at]
     ends.append(api_key.expires_at if api_key else None)
     expires_at = min(end for end in ends if end is not None)
     token = AccessToken()
@@ -69,6 +73,8 @@ def issue_token(
     token["gen"] = principal.token_generation
     if vault_ids:
         token["vaults"] = list(vault_ids)
+    if parent is not None:
+        token["parent"] = parent
     if api_key is not None:
         token["key"] = str(api_key.id)
     return IssuedToken(str(token), max(0, int((expires_at - now).total_seconds())))
@@ -108,9 +114,11 @@ def _verify(raw: str) -> Claims:
             principal_id=UUID(principal_id),
             generation=int(token["gen"]),
             jti=str(token["jti"]),
+            issued_at=datetime_from_epoch(token["iat"]),
             expires_at=datetime_from_epoch(token["exp"]),
             api_key_id=UUID(key) if key else None,
             vault_ids=tuple(token.get("vaults") or ()),
+            parent=token.get("parent"),
         )
     except (TokenError, KeyError, ValueError, TypeError, AttributeError, OverflowError):
         raise Unauthenticated("invalid_token") from None

@@ -14,7 +14,14 @@ from secrets_app.services.secrets.generate import (
     Recipe,
     rotate_secret,
 )
+from secrets_app.services.secrets.history import (
+    History,
+    secret_history,
+    type_at,
+    unavailable_version,
+)
 from secrets_app.services.secrets.importing import OnConflict, Plan, import_secrets, plan_import
+from secrets_app.services.secrets.levels import list_level
 from secrets_app.services.secrets.lifecycle import (
     delete_secret,
     disable_any_version,
@@ -30,9 +37,16 @@ from secrets_app.services.secrets.listing import (
     list_versions,
 )
 from secrets_app.services.secrets.lookup import describe_secret
+from secrets_app.services.secrets.mounts import vaults_named
 from secrets_app.services.secrets.preconditions import Precondition
 from secrets_app.services.secrets.purge import count_purgeable, purge_deleted
+from secrets_app.services.secrets.secret_settings import Settings, change_settings, read_settings
 from secrets_app.services.secrets.vaults import create_vault, delete_vault, get_vault, list_vaults
+from secrets_app.services.secrets.version_marks import (
+    destroy_versions,
+    disable_versions,
+    enable_versions,
+)
 from secrets_app.services.secrets.write import NewVersion, write_secret
 
 __all__ = [
@@ -45,30 +59,42 @@ __all__ = [
     "MIN_LENGTH",
     "NOT_A_CURSOR",
     "BatchItem",
+    "History",
     "ListQuery",
     "NewVersion",
     "OnConflict",
     "Plan",
     "Precondition",
     "Recipe",
+    "Settings",
     "authorize_many",
+    "change_settings",
     "count_purgeable",
     "create_vault",
     "delete_secret",
     "delete_vault",
     "describe_secret",
+    "destroy_versions",
     "disable_any_version",
     "disable_version",
+    "disable_versions",
+    "enable_versions",
     "get_vault",
     "import_secrets",
+    "list_level",
     "list_secrets",
     "list_vaults",
     "list_versions",
     "plan_import",
     "purge_deleted",
     "purge_secret",
+    "read_settings",
     "rotate_secret",
+    "secret_history",
+    "type_at",
+    "unavailable_version",
     "undelete_secret",
+    "vaults_named",
     "write_many",
     "write_secret",
 ]

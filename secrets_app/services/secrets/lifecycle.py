@@ -26,7 +26,7 @@ def delete_secret(*, caller: Caller, vault_id: UUID, path: str) -> None:
     """
     with audited_transaction("secret.delete", caller=caller, vault_id=vault_id, path=path):
         secret = lock_secret(vault_id=vault_id, path=path)
-        if secret.deleted_at is not None:
+        if secret.deleted_at is not None or secret.current_version == 0:
             raise NotFound(NO_SECRET)
         secret.deleted_at = timezone.now()
         secret.save(update_fields=["deleted_at"])

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from secrets_app.errors import PreconditionFailed
+from secrets_app.errors import PreconditionFailed, PreconditionRequired
 from secrets_app.models import Secret
+from secrets_app.models.secret_settings import settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,12 @@ class Precondition:
     must_not_exist: bool = False
 
     def check(self, secret: Secret) -> None:
-        """Check a locked secret. A deleted one counts as absent. Raises PreconditionFailed."""
+        """Check a locked secret. A deleted one counts as absent.
+
+        Raises PreconditionFailed, PreconditionRequired.
+        """
+        if self == NONE and (own := settings_of(secret)) is not None and own.cas_required:
+            raise PreconditionRequired
         exists = secret.current_version > 0 and secret.deleted_at is None
         if self.must_not_exist and exists:
             raise PreconditionFailed

@@ -73,6 +73,20 @@ def reveal_secret(
         return Revealed(version, value)
 
 
+def peek(*, caller: Caller, vault_id: UUID, path: str, number: int | None = None) -> Revealed:
+    """Open a version for what can be told without its value, such as which keys it has; the caller is
+    authorised already to read. No access is spent, and the event says that it was looked at.
+
+    Raises NotFound, Unavailable, EnvelopeError, OpenError, ProviderError.
+    """
+    with audited("secret.describe", caller=caller, vault_id=vault_id, path=path):
+        version = _find(caller, vault_id, path, number)
+        check_available(version, now=timezone.now())
+        value = open_version(version)
+        record_description(caller, version)
+        return Revealed(version, value)
+
+
 def _find(caller: Caller, vault_id: UUID, path: str, number: int | None) -> SecretVersion:
     state = caller.path_state(vault_id, path)
     if number is not None or state is None or state.fetch is not Fetch.CURRENT:

@@ -17,6 +17,7 @@ from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.errors import Conflict
 from secrets_app.models import AuditEvent, Secret, SecretVersion, VaultKey
 from secrets_app.models.request_state import Fetch
+from secrets_app.models.secret_settings import expiry_of_new_version, kept_versions
 from secrets_app.services.audit import SUCCESS, Event, Resource, record_all, record_with
 from secrets_app.services.caller import Caller
 from secrets_app.services.sealing.vault_keys import active_vault_key, prepare_vault_key
@@ -60,7 +61,8 @@ def write_secret(
     if the secret's row is unchanged since its number was read. Where another writer was faster, or more
     is to be done, the row is locked first.
 
-    Raises PreconditionFailed, StillRunning, OpenError, ProviderError; nothing is stored then.
+    Raises PreconditionFailed, PreconditionRequired, StillRunning, OpenError, ProviderError; nothing is
+    stored then.
     """
     state = caller.path_state(vault_id, path)
     if state is None or state.fetch is not Fetch.NEXT:
@@ -95,7 +97,7 @@ def write_event(version: SecretVersion, action: str) -> Event:
 
 def _only_adds_a_version(secret: Secret) -> bool:
     """Tell whether a write only adds a version: nothing is revived, and no old version has to go."""
-    kept = app_settings.MAX_VERSIONS
+    kept = kept_versions(secret, app_settings.MAX_VERSIONS)
     return secret.deleted_at is None and (not kept or secret.current_version < kept)
 
 
@@ -144,7 +146,7 @@ def next_version(
         type=new.type,
         value=new.value,
         metadata=new.metadata,
-        expires_at=new.expires_at,
+        expires_at=expiry_of_new_version(secret, new.expires_at),
         rotation_policy=new.rotation_policy,
         max_access_count=new.max_access_count,
     )
@@ -164,17 +166,20 @@ def add_version(
 
 
 def destroy_oldest(secrets: Sequence[Secret]) -> None:
-    """Destroy value and metadata of versions beyond MAX_VERSIONS, for good."""
-    kept = app_settings.MAX_VERSIONS
-    if not kept or all(secret.current_version <= kept for secret in secrets):
-        return
-    _destroy(
-        SecretVersion.objects.filter(
-            vault_id=secrets[0].vault_id,
-            secret__in=secrets,
-            number__lte=F("secret__current_version") - kept,
+    """Destroy value and metadata of versions beyond MAX_VERSIONS and the secret's own bound, for good."""
+    full: dict[int, list[Secret]] = {}
+    for secret in secrets:
+        kept = kept_versions(secret, app_settings.MAX_VERSIONS)
+        if kept and secret.current_version > kept:
+            full.setdefault(kept, []).append(secret)
+    for kept, some in full.items():
+        destroy_versions_for_good(
+            SecretVersion.objects.filter(
+                vault_id=some[0].vault_id,
+                secret__in=some,
+                number__lte=F("secret__current_version") - kept,
+            )
         )
-    )
 
 
 def lock_or_create(vault_id: UUID, paths: Sequence[str]) -> dict[str, Secret]:
@@ -184,9 +189,13 @@ def lock_or_create(vault_id: UUID, paths: Sequence[str]) -> dict[str, Secret]:
     wait for each other. If a purge removes a row in between, it starts again without any lock. Raises
     Conflict after a few attempts.
     """
-    rows = Secret.objects.filter(vault_id=vault_id, path__any_of=paths).order_by("path")
+    rows = (
+        Secret.objects.select_related("settings")
+        .filter(vault_id=vault_id, path__any_of=paths)
+        .order_by("path")
+    )
     if len(paths) == 1:
-        secret = rows.select_for_update().first()
+        secret = rows.select_for_update(of=("self",)).first()
         if secret is not None:
             return {secret.path: secret}
     for _ in range(_ATTEMPTS):
@@ -203,7 +212,7 @@ def _create_and_lock(
     rows: QuerySet[Secret], vault_id: UUID, paths: Sequence[str]
 ) -> dict[str, Secret]:
     create_missing(rows, vault_id, paths)
-    locked = {secret.path: secret for secret in rows.select_for_update()}
+    locked = {secret.path: secret for secret in rows.select_for_update(of=("self",))}
     if len(locked) < len(paths):
         raise _PurgedMeanwhile
     return locked
@@ -227,10 +236,12 @@ def destroy_past_retention(secrets: Sequence[Secret]) -> None:
     end = timezone.now() - timedelta(days=app_settings.DELETED_RETENTION_DAYS)
     gone = [each for each in secrets if each.deleted_at is not None and each.deleted_at <= end]
     if gone:
-        _destroy(SecretVersion.objects.filter(vault_id=gone[0].vault_id, secret__in=gone))
+        destroy_versions_for_good(
+            SecretVersion.objects.filter(vault_id=gone[0].vault_id, secret__in=gone)
+        )
 
 
-def _destroy(versions: QuerySet[SecretVersion]) -> None:
+def destroy_versions_for_good(versions: QuerySet[SecretVersion]) -> None:
     """Destroy value and metadata for good. Batch reads lock versions in the same order."""
     doomed = versions.filter(destroyed_at__isnull=True)
     locked = doomed.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)

@@ -1,0 +1,136 @@
+"""The data of a KV secret, a JSON object, and the value of a secret version, text: one as the other.
+
+Numbers stay as they are written, and members in their order, since nothing is read and written anew that
+was not changed.
+"""
+
+import json
+from typing import Any
+
+from secrets_app.crypto.plaintext import Plaintext
+from secrets_app.errors import InvalidInput
+from secrets_app.http.bodies import parse_json
+
+# The type of what is written here; a value of another type is the one member of its data.
+BUNDLE, VALUE = "env_bundle", "value"
+MAX_DEPTH = 100
+_decoder = json.JSONDecoder()
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_SPACE = " \t\n\r"
+
+
+class Number(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
+def parse(raw: bytes) -> Any:
+    """Strict JSON; numbers are `Number`. Raises InvalidInput."""
+    try:
+        return parse_json(raw, parse_int=Number, parse_float=Number)
+    except ValueError:
+        raise InvalidInput(
+            {"body": ["This is not valid JSON in UTF-8, or says something twice."]}
+        ) from None
+
+
+def dump(value: Any) -> str:
+    """JSON text of what `parse` gave."""
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_encode(name)}:{dump(each)}" for name, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(dump(each) for each in value) + "]"
+    return _encode(value)
+
+
+def member(text: str, wanted: str) -> str:
+    """How a member of an object is written; `text` is a valid one that has it, once."""
+    position = _skip(text, _skip(text, 0) + 1)
+    while True:
+        name, position = _decoder.raw_decode(text, position)
+        start = _skip(text, _skip(text, position) + 1)
+        _, end = _decoder.raw_decode(text, start)
+        if name == wanted:
+            return text[start:end]
+        position = _skip(text, _skip(text, end) + 1)
+
+
+def check_depth(data: Any) -> None:
+    """Raises InvalidInput for what is nested too deeply to be taken everywhere."""
+    level = [data]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return
+    raise InvalidInput({"data": [f"This is nested more than {MAX_DEPTH} levels deep."]})
+
+
+def data_of(value: Plaintext) -> str:
+    """A value as the JSON text of its data."""
+    text = value.reveal().decode()
+    if _is_object(text):
+        return text
+    return f'{{"{VALUE}":{_encode(text)}}}'
+
+
+def parse_data(value: Plaintext) -> dict[str, Any]:
+    """A value as its data, to be changed."""
+    parsed: dict[str, Any] = json.loads(data_of(value), parse_int=Number, parse_float=Number)
+    return parsed
+
+
+def only_text(data: Any) -> str | None:
+    """The text, where data is one member `value` with a text and nothing else."""
+    if isinstance(data, dict) and len(data) == 1:
+        text = data.get(VALUE)
+        if isinstance(text, str) and not isinstance(text, Number):
+            return text
+    return None
+
+
+def merge(data: Any, patch: Any) -> Any:
+    """JSON Merge Patch (RFC 7396, 2)."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(data) if isinstance(data, dict) else {}
+    for name, each in patch.items():
+        if each is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge(merged.get(name), each)
+    return merged
+
+
+def keys_of(data: Any, depth: int) -> Any:
+    """The members with null for every value, down to `depth` levels (0: all)."""
+    if not isinstance(data, dict) or not data:
+        return None
+    return {name: keys_of(each, depth - 1) if depth != 1 else None for name, each in data.items()}
+
+
+def _is_object(text: str) -> bool:
+    if text[_skip(text, 0) :][:1] != "{":
+        return False
+    try:
+        json.loads(text, parse_constant=_refuse, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _refuse(_: str) -> None:
+    raise ValueError("not a JSON number")
+
+
+def _skip(text: str, position: int) -> int:
+    while position < len(text) and text[position] in _SPACE:
+        position += 1
+    return position
