@@ -184,6 +184,9 @@ MOUNTS = Route(
 )
 _HEALTH = Action(act=system.health, access=Access.PUBLIC, summary="Whether the service can work")
 HEALTH = Route("/sys/health", GET=_HEALTH, HEAD=_HEALTH)
+INIT = Route(
+    "/sys/init", GET=Action(act=system.init, access=Access.PUBLIC, summary="Always initialised")
+)
 SEAL_STATUS = Route(
     "/sys/seal-status",
     GET=Action(act=system.seal_status, access=Access.PUBLIC, summary="Whether it is sealed"),
@@ -231,6 +234,7 @@ urlpatterns = [
     path("v1/sys/internal/ui/mounts", MOUNTS_FOR_PAGES, name="ui-mounts"),
     path("v1/sys/mounts", MOUNTS, name="mounts"),
     path("v1/sys/health", HEALTH, name="health"),
+    path("v1/sys/init", INIT, name="init"),
     path("v1/sys/seal-status", SEAL_STATUS, name="seal-status"),
     path("v1/sys/leader", LEADER, name="leader"),
     path("v1/sys/internal/specs/openapi", OPENAPI, name="openapi"),

@@ -5,6 +5,7 @@ import pytest
 
 from tests.e2e.canary import watched
 from tests.e2e.server import Server, new_database, serve
+from tests.e2e.vault_targets import Target, ours, real
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +45,10 @@ def server(_live: tuple[Server, dict[str, str | bytes]]) -> Server:
 def planted(_live: tuple[Server, dict[str, str | bytes]]) -> dict[str, str | bytes]:
     """What must not be found there, by name."""
     return _live[1]
+
+
+@pytest.fixture(scope="session")
+def targets(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Target]]:
+    """The Vault door of the live server, and a real OpenBao."""
+    with ours(server) as first, real(tmp_path_factory.mktemp("openbao")) as second:
+        yield [first, second]

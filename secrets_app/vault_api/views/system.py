@@ -84,6 +84,11 @@ def seal_status(_: Call) -> HttpResponse:
     return plain(told | _cluster())
 
 
+def init(_: Call) -> HttpResponse:
+    """There is nothing to initialise."""
+    return plain({"initialized": True})
+
+
 def leader(_: Call) -> HttpResponse:
     """Every process is as good as another."""
     return plain({"ha_enabled": False})
