@@ -169,6 +169,13 @@ ROUTES: dict[tuple[str, str], Callable[[World], Any]] = {
     ("POST", _VERSION.format("secret-version-disable")): lambda w: w.api.post(
         w.at("/secret-version-disable/a/1")
     ),
+    ("POST", _VERSION.format("secret-version-enable")): lambda w: w.api.post(
+        w.at("/secret-version-enable/a/1")
+    ),
+    ("GET", _SECRET.format("secret-settings")): lambda w: w.api.get(w.at("/secret-settings/a")),
+    ("PUT", _SECRET.format("secret-settings")): lambda w: w.api.put(
+        w.at("/secret-settings/a"), {"custom_metadata": {"team": "data"}}
+    ),
 }
 
 # They change nothing and show no secret: what the service is and how it is, and lists of vaults,

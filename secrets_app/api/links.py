@@ -69,7 +69,17 @@ _LINKS: dict[tuple[str, str], dict[str, dict[str, str]]] = {
         "secrets_retrieve": _SAME_VAULT | {"path": "$response.body#/secrets/0/path"},
     },
     ("versions_retrieve", "200"): {"versions_disable": _SAME_VERSION},
+    ("versions_enable", "204"): {
+        "versions_retrieve": _SAME_VERSION,
+        "versions_disable": _SAME_VERSION,
+    },
+    ("settings_update", "200"): {
+        "settings_retrieve": _SAME_PATH,
+        "secrets_update": _SAME_PATH,
+        "secrets_retrieve": _SAME_PATH,
+    },
     ("versions_disable", "204"): {
+        "versions_enable": _SAME_VERSION,
         "versions_retrieve": _SAME_VERSION,
         "versions_list": _SAME_PATH,
         "secrets_retrieve": _SAME_PATH,

@@ -77,6 +77,7 @@ _PROBLEMS = {
     412: "The secret has another version than the request expects.",
     413: "The body or value is too large.",
     415: "The body is not sent as `application/json`.",
+    428: "The secret demands If-Match or If-None-Match of a write.",
     422: "The Idempotency-Key belongs to another request.",
     429: "Too many requests; `Retry-After` says when to come back, in seconds.",
     500: "Something failed inside; nothing was stored. `Retry-After` says when to try again.",

@@ -13,6 +13,7 @@ from secrets_app.api.views.health import HealthViewSet
 from secrets_app.api.views.openapi import OpenApiViewSet
 from secrets_app.api.views.policies import PolicyViewSet
 from secrets_app.api.views.secrets import SecretViewSet
+from secrets_app.api.views.settings import SettingsViewSet
 from secrets_app.api.views.vaults import VaultViewSet
 from secrets_app.api.views.versions import VersionViewSet
 
@@ -150,6 +151,16 @@ v1 = [
         rf"^{_VAULT}/secret-version-disable/{_PATH}/(?P<number>[^/]*)\Z",
         VersionViewSet.as_view({"post": "disable"}),
         name="secret-version-disable",
+    ),
+    re_path(
+        rf"^{_VAULT}/secret-version-enable/{_PATH}/(?P<number>[^/]*)\Z",
+        VersionViewSet.as_view({"post": "enable"}),
+        name="secret-version-enable",
+    ),
+    re_path(
+        rf"^{_VAULT}/secret-settings/{_PATH}\Z",
+        SettingsViewSet.as_view({"get": "retrieve", "put": "update"}),
+        name="secret-settings",
     ),
     re_path(r"", UnknownRoute.as_view({"get": "missing"}), name="unknown"),
 ]

@@ -41,7 +41,7 @@ def test_every_route_is_in_it_and_nothing_else(document):
 def test_the_secret_routes_say_what_the_contract_says(document):
     item = document["paths"]["/v1/vaults/{vault_id}/secrets/{path}"]
     put, get = (" ".join(sorted(item[method]["responses"])) for method in ("put", "get"))
-    assert put == "201 400 401 403 404 409 412 413 415 422 429 500"
+    assert put == "201 400 401 403 404 409 412 413 415 422 428 429 500"
     assert get == "200 304 400 401 403 404 410 429 500"
     path = next(p for p in item["put"]["parameters"] if p["name"] == "path")
     assert path["schema"]["maxLength"] == 512

@@ -88,7 +88,7 @@ class BatchViewSet(ApiViewSet):
         parameters=[VAULT_ID, IDEMPOTENCY_KEY],
         request=BatchWriteRequestSerializer,
         responses={201: BatchWriteSerializer}
-        | problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 500),
+        | problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 500),
     )
     def write(self, request: Request, vault_id: UUID) -> Response:
         """`if_version` is the version a path must have, 0 for none yet."""

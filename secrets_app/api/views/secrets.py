@@ -85,7 +85,7 @@ class SecretViewSet(ApiViewSet):
         summary="Create or update a secret",
         parameters=[VAULT_ID, PATH, IF_MATCH, CREATE_ONLY, IDEMPOTENCY_KEY, ETAG],
         request=SecretWriteSerializer,
-        responses={201: SecretSerializer} | problems(*_CHANGE_PROBLEMS, 412),
+        responses={201: SecretSerializer} | problems(*_CHANGE_PROBLEMS, 412, 428),
     )
     def update(self, request: Request, vault_id: UUID, path: str) -> Response:
         """Every write is a new version; a deleted path is revived."""

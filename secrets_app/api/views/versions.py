@@ -27,7 +27,12 @@ from secrets_app.api.serializers.secrets import (
 from secrets_app.api.views.base import ApiViewSet
 from secrets_app.api.views.secrets import etag, show
 from secrets_app.policy.decision import Permission
-from secrets_app.services.secrets import describe_secret, disable_version, list_versions
+from secrets_app.services.secrets import (
+    describe_secret,
+    disable_version,
+    enable_versions,
+    list_versions,
+)
 from secrets_app.services.secrets.reveal import reveal_secret
 from secrets_app.services.transactions.idempotency import Answer
 
@@ -41,6 +46,7 @@ class VersionViewSet(ApiViewSet):
         "retrieve": Permission.READ,
         "describe": Permission.READ,
         "disable": Permission.WRITE,
+        "enable": Permission.WRITE,
     }
 
     @operation(
@@ -98,6 +104,28 @@ class VersionViewSet(ApiViewSet):
             request,
             lambda once: disable_version(
                 caller=self.caller, vault_id=vault_id, path=path, number=number, once=once
+            ),
+            lambda _: Answer(204),
+        )
+
+    @operation(
+        summary="Enable a version again",
+        parameters=[VAULT_ID, PATH, NUMBER, IDEMPOTENCY_KEY],
+        request=None,
+        responses={204: None} | problems(400, 401, 403, 404, 409, 410, 422, 500),
+    )
+    def enable(self, request: Request, vault_id: UUID, path: str, number: int) -> Response:
+        """One that was disabled can be read again; one that has expired cannot."""
+        require_empty_body(request)
+        return self.once(
+            request,
+            lambda once: enable_versions(
+                caller=self.caller,
+                vault_id=vault_id,
+                path=path,
+                numbers=[number],
+                must_exist=True,
+                once=once,
             ),
             lambda _: Answer(204),
         )

@@ -40,7 +40,14 @@ from secrets_app.services.secrets.lookup import describe_secret
 from secrets_app.services.secrets.mounts import vaults_named
 from secrets_app.services.secrets.preconditions import Precondition
 from secrets_app.services.secrets.purge import count_purgeable, purge_deleted
-from secrets_app.services.secrets.secret_settings import Settings, change_settings, read_settings
+from secrets_app.services.secrets.secret_settings import (
+    MAX_NOTES,
+    MAX_VERSIONS_BOUND,
+    Settings,
+    change_settings,
+    get_settings,
+    read_settings,
+)
 from secrets_app.services.secrets.vaults import create_vault, delete_vault, get_vault, list_vaults
 from secrets_app.services.secrets.version_marks import (
     destroy_versions,
@@ -56,6 +63,8 @@ __all__ = [
     "MAX_CURSOR_CHARS",
     "MAX_LENGTH",
     "MAX_LIMIT",
+    "MAX_NOTES",
+    "MAX_VERSIONS_BOUND",
     "MIN_LENGTH",
     "NOT_A_CURSOR",
     "BatchItem",
@@ -79,6 +88,7 @@ __all__ = [
     "disable_version",
     "disable_versions",
     "enable_versions",
+    "get_settings",
     "get_vault",
     "import_secrets",
     "list_level",
