@@ -43,7 +43,7 @@ def parse_json(raw: bytes, **number_parsers: Any) -> Any:
             **number_parsers,
         )
         if b"\\u" in raw:
-            json.dumps(data, ensure_ascii=False).encode("utf-8")
+            json.dumps(data, ensure_ascii=False, default=str).encode("utf-8")
     except RecursionError:
         raise ValueError("too deep") from None
     return data

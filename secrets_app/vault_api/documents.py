@@ -5,6 +5,7 @@ was not changed.
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from secrets_app.crypto.plaintext import Plaintext
@@ -14,15 +15,16 @@ from secrets_app.http.bodies import parse_json
 # The type of what is written here; a value of another type is the one member of its data.
 BUNDLE, VALUE = "env_bundle", "value"
 MAX_DEPTH = 100
-_decoder = json.JSONDecoder()
+_decoder = json.JSONDecoder(parse_int=str, parse_float=str)  # of any length
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _SPACE = " \t\n\r"
 
 
-class Number(str):
+@dataclass(frozen=True, slots=True)
+class Number:
     """A number as it is written."""
 
-    __slots__ = ()
+    text: str
 
 
 def parse(raw: bytes) -> Any:
@@ -38,7 +40,7 @@ def parse(raw: bytes) -> Any:
 def dump(value: Any) -> str:
     """JSON text of what `parse` gave."""
     if isinstance(value, Number):
-        return str(value)
+        return value.text
     if isinstance(value, dict):
         return "{" + ",".join(f"{_encode(name)}:{dump(each)}" for name, each in value.items()) + "}"
     if isinstance(value, list):
@@ -47,7 +49,14 @@ def dump(value: Any) -> str:
 
 
 def member(text: str, wanted: str) -> str:
-    """How a member of an object is written; `text` is a valid one that has it, once."""
+    """How a member of an object is written; `text` is a valid one that has it, once. Raises InvalidInput."""
+    try:
+        return _member(text, wanted)
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _member(text: str, wanted: str) -> str:
     position = _skip(text, _skip(text, 0) + 1)
     while True:
         name, position = _decoder.raw_decode(text, position)
@@ -70,7 +79,7 @@ def check_depth(data: Any) -> None:
         ]
         if not level:
             return
-    raise InvalidInput({"data": [f"This is nested more than {MAX_DEPTH} levels deep."]})
+    raise _too_deep()
 
 
 def data_of(value: Plaintext) -> str:
@@ -82,17 +91,24 @@ def data_of(value: Plaintext) -> str:
 
 
 def parse_data(value: Plaintext) -> dict[str, Any]:
-    """A value as its data, to be changed."""
-    parsed: dict[str, Any] = json.loads(data_of(value), parse_int=Number, parse_float=Number)
+    """A value as its data, to be looked at or changed. Raises InvalidInput for one that is too deep."""
+    try:
+        parsed: dict[str, Any] = json.loads(data_of(value), parse_int=Number, parse_float=Number)
+    except RecursionError:
+        raise _too_deep() from None
+    check_depth(parsed)
     return parsed
+
+
+def _too_deep() -> InvalidInput:
+    return InvalidInput({"data": [f"This is nested more than {MAX_DEPTH} levels deep."]})
 
 
 def only_text(data: Any) -> str | None:
     """The text, where data is one member `value` with a text and nothing else."""
     if isinstance(data, dict) and len(data) == 1:
         text = data.get(VALUE)
-        if isinstance(text, str) and not isinstance(text, Number):
-            return text
+        return text if isinstance(text, str) else None
     return None
 
 

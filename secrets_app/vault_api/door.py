@@ -250,15 +250,16 @@ def _folder(raw: str) -> str:
 
 def whole_number(value: Any) -> int | None:
     """A whole number, as JSON's or as text, up to `MAX_NUMBER`; None for anything else."""
-    if not isinstance(value, str) or _VERSION.fullmatch(value) is None:
+    text = value.text if isinstance(value, Number) else value
+    if not isinstance(text, str) or _VERSION.fullmatch(text) is None:
         return None
-    return int(value) if int(value) <= MAX_NUMBER else None
+    return int(text) if int(text) <= MAX_NUMBER else None
 
 
 def parse_versions(call: Call) -> list[int]:
     """The `versions` of a body: a list, or text with commas. Raises InvalidInput."""
     given = call.body.get("versions")
-    if isinstance(given, str) and not isinstance(given, Number):
+    if isinstance(given, str):
         given = given.split(",")
     elif isinstance(given, Number):
         given = [given]

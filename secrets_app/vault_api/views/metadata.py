@@ -136,15 +136,18 @@ def _changed(now: Settings, body: Mapping[str, Any], *, merges: bool = False) ->
     if body.get("cas_required") is not None:
         wanted = replace(wanted, cas_required=_flag(body["cas_required"]))
     if body.get("delete_version_after") is not None:
-        text = body["delete_version_after"]
-        if not isinstance(text, str):
-            raise InvalidInput({"delete_version_after": ["This is a time such as 1h30m."]})
-        seconds = parse_duration(text, field="delete_version_after")
+        seconds = seconds_of(body["delete_version_after"], field="delete_version_after")
         wanted = replace(wanted, delete_version_after=seconds)
     if "custom_metadata" in body:
         notes = _notes(body["custom_metadata"], now if merges else None)
         wanted = replace(wanted, custom_metadata=notes)
     return wanted
+
+
+def seconds_of(given: Any, *, field: str) -> int:
+    """A time of a body, as text or as a number of seconds. Raises InvalidInput."""
+    text = given.text if isinstance(given, Number) else given
+    return parse_duration(text if isinstance(text, str) else "", field=field)
 
 
 def _flag(value: Any) -> bool:
@@ -166,7 +169,7 @@ def _notes(given: Any, now: Settings | None) -> dict[str, str] | None:
         if each is None and now is not None:
             notes.pop(name, None)
         elif isinstance(each, Number):
-            notes[name] = str(each)
+            notes[name] = each.text
         elif isinstance(each, str):
             notes[name] = each
         else:

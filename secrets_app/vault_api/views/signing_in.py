@@ -8,8 +8,7 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.utils import timezone
 
-from secrets_app.errors import Conflict, InvalidInput, Unauthenticated
-from secrets_app.http.durations import parse_duration
+from secrets_app.errors import Conflict, Unauthenticated
 from secrets_app.services.identity import (
     IssuedToken,
     derive_token,
@@ -21,10 +20,13 @@ from secrets_app.services.identity import (
 )
 from secrets_app.vault_api.answers import encode, envelope, instant, nothing, refusal
 from secrets_app.vault_api.door import Call
+from secrets_app.vault_api.views.metadata import seconds_of
 
 WRONG_ROLE = "invalid role or secret ID"
 WRONG_PASSWORD = "invalid username or password"  # noqa: S105
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# What is no id is that of no agent: refused, and recorded, like any wrong one.
+_NOBODY = UUID(int=0)
 _POLICIES = ["default"]
 _MAX_EMAIL, _MAX_PASSWORD, _MAX_KEY = 254, 1024, 128
 
@@ -34,12 +36,9 @@ def approle(call: Call) -> HttpResponse:
     role, key = call.body.get("role_id"), call.body.get("secret_id")
     if not isinstance(role, str) or not isinstance(key, str) or len(key) > _MAX_KEY:
         return refusal(400, [WRONG_ROLE])
-    if _UUID.fullmatch(role) is None:
-        return refusal(400, [WRONG_ROLE])
+    agent_id = UUID(role) if _UUID.fullmatch(role) else _NOBODY
     try:
-        issued, agent = sign_in_with_agent_key(
-            api_key=key, agent_id=UUID(role), actor=call.anonymous
-        )
+        issued, agent = sign_in_with_agent_key(api_key=key, agent_id=agent_id, actor=call.anonymous)
     except Unauthenticated:
         return refusal(400, [WRONG_ROLE])
     return _token(call, issued, {"role_name": agent.principal.name})
@@ -114,9 +113,7 @@ def create(call: Call) -> HttpResponse:
     for field in ("ttl", "explicit_max_ttl", "lease"):
         given = call.body.get(field)
         if given:
-            if not isinstance(given, str):
-                raise InvalidInput({field: ["This is a time such as 1h30m."]})
-            seconds = parse_duration(given, field=field) or None
+            seconds = seconds_of(given, field=field) or None
             known = [each for each in (lifetime_s, seconds) if each is not None]
             lifetime_s = min(known, default=None)
     claims = call.caller.claims

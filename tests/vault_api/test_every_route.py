@@ -1,0 +1,172 @@
+"""What must hold for each route of the Vault door, read from the URL configuration itself."""
+
+import re
+from uuid import uuid4
+
+import pytest
+
+from secrets_app.models import AuditEvent, SecretVersion
+from secrets_app.policy.decision import Permission
+from secrets_app.vault_api.door import Access, Route
+from secrets_app.vault_api.urls import urlpatterns
+from tests.cast import PASSWORD, allow, body, deny, secret_url, vault_of
+from tests.every_action import stored
+from tests.vault_api.conftest import Door
+
+ROUTES = [each.callback for each in urlpatterns if isinstance(each.callback, Route)]
+ACTIONS = [
+    (route.template, method, action) for route in ROUTES for method, action in route.actions.items()
+]
+IN_VAULT = [each for each in ACTIONS if "{mount}" in each[0]]
+PUBLIC = {
+    ("/sys/health", "GET"),
+    ("/sys/health", "HEAD"),
+    ("/sys/init", "GET"),
+    ("/sys/seal-status", "GET"),
+    ("/sys/leader", "GET"),
+    ("/sys/internal/specs/openapi", "GET"),
+    ("/auth/approle/login", "PUT"),
+    ("/auth/userpass/login/{email}", "PUT"),
+    ("/auth/{method}/login", "PUT"),
+}
+BODIES = {
+    "data": {"data": {"k": "new"}},
+    "metadata": {"custom_metadata": {"k": "v"}},
+    "delete": {"versions": [1]},
+    "undelete": {"versions": [1]},
+    "destroy": {"versions": [1]},
+    "login": {"role_id": "x", "secret_id": "y", "password": PASSWORD},
+    "capabilities-self": {"paths": ["team/data/a"]},
+}
+# They change nothing and show no secret: what the service is, which vaults one sees, and what one may do.
+SILENT = {
+    *((template, method) for template, method in PUBLIC if not template.startswith("/auth")),
+    ("/auth/{method}/login", "PUT"),
+    ("/auth/token/lookup-self", "GET"),
+    ("/auth/token/renew-self", "PUT"),
+    ("/sys/capabilities-self", "PUT"),
+    ("/sys/internal/ui/mounts/{place}", "GET"),
+    ("/sys/internal/ui/mounts", "GET"),
+    ("/sys/mounts", "GET"),
+    ("/{mount}/config", "GET"),
+    ("/{mount}/config", "PUT"),
+}
+
+
+def names(cases):
+    return [f"{method} {template}" for template, method, _ in cases]
+
+
+def send(door, template, method, mount="team", path="a"):
+    url = template.removeprefix("/").replace("{mount}", mount).replace("{path}", path)
+    url = url.replace("{place}", f"{mount}/x").replace("{email}", "alice@example.com")
+    url = url.replace("{method}", "jwt")
+    assert "{" not in url, f"teach this test to fill in {url}"
+    kind = next((kind for kind in BODIES if kind in re.split("[/]", template)), None)
+    content = BODIES.get(kind) if method in ("PUT", "PATCH") else None
+    return door(method, url, content)
+
+
+def test_there_are_routes_to_test():
+    assert len(ROUTES) >= 20
+    assert len(IN_VAULT) >= 15
+
+
+@pytest.mark.parametrize(("template", "method", "action"), ACTIONS, ids=names(ACTIONS))
+def test_every_action_declares_who_may_use_it(template, method, action):
+    is_public = action.access in (Access.PUBLIC, Access.SIGN_IN)
+    assert is_public is ((template, method) in PUBLIC)
+    assert isinstance(action.access, Access | Permission)
+    assert (action.access is Access.OWNER) is bool(action.event)
+
+
+@pytest.mark.parametrize(("template", "method", "action"), ACTIONS, ids=names(ACTIONS))
+def test_without_a_token_all_but_what_is_public_is_denied(template, method, action, vault):
+    answer = send(Door(None), template, method)
+    if (template, method) in PUBLIC:
+        assert answer.status_code != 403
+    else:
+        assert (answer.status_code, answer.json()) == (403, {"errors": ["permission denied"]})
+
+
+@pytest.mark.parametrize(("template", "method", "action"), IN_VAULT, ids=names(IN_VAULT))
+def test_who_has_no_policy_is_denied_and_changes_nothing(
+    template, method, action, alice, charlie, vault, door
+):
+    alice.api.put(secret_url(vault, "a"), body())
+    before = stored()
+    for mount in ("team", str(vault.pk), "none", str(uuid4())):
+        answer = send(door(charlie), template, method, mount)
+        assert (answer.status_code, answer.json()) == (403, {"errors": ["permission denied"]})
+    assert stored() == before
+
+
+# By what it takes to be allowed over /v1: there the same policy decides.
+OVER_V1 = {
+    Permission.READ: lambda who, vault: who.api.get(secret_url(vault, "a")),
+    Permission.WRITE: lambda who, vault: who.api.put(secret_url(vault, "a"), body()),
+    Permission.DELETE: lambda who, vault: who.api.delete(secret_url(vault, "a")),
+    Access.OWNER: lambda who, vault: who.api.delete(secret_url(vault, "a") + "?purge=true"),
+    Access.MEMBER: lambda who, vault: who.api.get(f"/v1/vaults/{vault.pk}/secrets"),
+}
+
+
+@pytest.mark.parametrize("granted", [(), ("read",), ("write",), ("delete",)])
+@pytest.mark.parametrize("denied", [(), ("read",), ("write",)])
+@pytest.mark.parametrize(("template", "method", "action"), IN_VAULT, ids=names(IN_VAULT))
+def test_a_policy_that_forbids_over_v1_forbids_here(
+    template, method, action, granted, denied, alice, bob, vault, door
+):
+    alice.api.put(secret_url(vault, "a"), body())
+    if granted:
+        allow(bob, vault, "**", *granted)
+    if denied:
+        deny(bob, vault, "a", *denied)
+    here = send(door(bob), template, method).status_code
+    there = OVER_V1[action.access](bob, vault).status_code
+    assert (here == 403) is (there == 403)
+
+
+@pytest.mark.parametrize(("template", "method", "action"), IN_VAULT, ids=names(IN_VAULT))
+def test_the_owner_may_do_everything(template, method, action, alice, vault, door):
+    alice.api.put(secret_url(vault, "a"), body())
+    mounts = ("team", str(vault.pk))
+    statuses = {send(door(alice), template, method, mount).status_code for mount in mounts}
+    assert statuses <= ({400} if "config" in template and method == "PUT" else {200, 204, 404})
+
+
+@pytest.mark.parametrize(("template", "method", "action"), IN_VAULT, ids=names(IN_VAULT))
+def test_rights_in_one_vault_count_nothing_in_another(
+    template, method, action, alice, bob, vault, door
+):
+    allow(bob, vault_of(alice, "other"), "**", "read", "write", "delete", "rotate")
+    assert send(door(bob), template, method, str(vault.pk)).status_code == 403
+
+
+@pytest.mark.parametrize(("template", "method", "action"), ACTIONS, ids=names(ACTIONS))
+def test_what_is_done_leaves_an_event_that_names_the_door(
+    template, method, action, alice, vault, door
+):
+    alice.api.put(secret_url(vault, "a"), body())
+    before = AuditEvent.objects.count()
+    send(door(alice), template, method)
+    new = list(AuditEvent.objects.order_by("id")[before:])
+    assert bool(new) is ((template, method) not in SILENT)
+    assert all(event.details["door"] == "kv2" for event in new)
+
+
+@pytest.mark.parametrize(("template", "method", "action"), ACTIONS, ids=names(ACTIONS))
+def test_what_cannot_be_recorded_does_not_happen(
+    template, method, action, alice, vault, door, unwritable_log
+):
+    alice.api.put(secret_url(vault, "a"), body("s3cr3t"))
+    mine, before = door(alice), stored()
+    with unwritable_log():
+        answer = send(mine, template, method)
+    if (template, method) not in SILENT:
+        assert answer.status_code == 500
+        assert answer.json() == {"errors": ["internal error"]}
+        assert int(answer["Retry-After"]) > 0
+        assert stored() == before
+    assert b"s3cr3t" not in answer.content
+    assert SecretVersion.objects.count() == 1

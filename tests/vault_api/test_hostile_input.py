@@ -1,0 +1,211 @@
+"""Whatever is sent to the Vault door: its error format with a sentence, no 5xx, and nothing in a log."""
+
+import json
+import logging
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from openapi_spec_validator import validate
+
+from secrets_app.models import AuditEvent
+from tests.cast import Api, body, secret_url
+from tests.spellings import found_in
+from tests.vault_api.conftest import Door
+from tests.vault_api.test_every_route import ACTIONS, ROUTES, send
+
+CANARY = "canary-" + "41c7-ünï"
+
+_json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8)
+    | st.sampled_from(
+        ["\0", "\ud800".encode("utf-16", "surrogatepass").decode("utf-16", "ignore")]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+_named = st.dictionaries(
+    st.sampled_from(
+        [
+            "data",
+            "options",
+            "cas",
+            "versions",
+            "max_versions",
+            "cas_required",
+            "delete_version_after",
+            "custom_metadata",
+            "role_id",
+            "secret_id",
+            "password",
+            "paths",
+            "path",
+            "ttl",
+            "value",
+        ]
+    ),
+    _json | st.dictionaries(st.sampled_from(["cas", "value", "a"]), _json, max_size=2),
+    max_size=4,
+)
+_bodies = (_named | _json).map(lambda data: json.dumps(data).encode()) | st.binary(max_size=40)
+_paths = st.text(
+    st.characters(codec="utf-8", exclude_characters="?#"), max_size=20
+) | st.sampled_from(["a", "a/b", "", "a/", "..", "%00", "a%2Fb", "x" * 600])
+_queries = st.sampled_from(
+    ["", "?version=1", "?version=-1", "?version=9e9", "?list=true", "?depth=x"]
+)
+
+
+@pytest.mark.parametrize("template", [route.template for route in ROUTES])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    method=st.sampled_from(["GET", "PUT", "POST", "PATCH", "DELETE", "LIST"]),
+    path=_paths,
+    mount=st.sampled_from(["team", "none", "ünï", "sys"]) | st.text(max_size=5),
+    content=_bodies,
+    query=_queries,
+)
+def test_nothing_that_can_be_sent_is_an_error_of_ours(
+    template, alice, vault, caplog, method, path, mount, content, query
+):
+    from urllib.parse import quote
+
+    caplog.set_level(logging.ERROR)
+    url = template.removeprefix("/").replace("{mount}", quote(mount) or "x")
+    for name in ("path", "place", "email", "method"):
+        url = url.replace(f"{{{name}}}", quote(path))
+    answer = Door(alice.raw_key)(method, url + query, content)
+    assert answer.status_code < 500 or template == "/sys/health"
+    if answer.status_code >= 400 and answer.content:
+        told = json.loads(answer.content)
+        assert isinstance(told.get("errors", []), list)
+        assert all(isinstance(each, str) for each in told.get("errors", []))
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"not json",
+        b"[]",
+        b"5",
+        b'"text"',
+        b"\xff",
+        b'\xef\xbb\xbf{"data": {}}',
+        b'{"data": {"a": 1, "a": 2}}',
+        b'{"data": {}, "data": {}}',
+        b'{"data": {"a": NaN}}',
+        b'{"data": {"a": Infinity}}',
+        b'{"data": {"a": "\\ud800"}}',
+        b'{"data": "text"}',
+        b'{"data": null}',
+        b'{"data": [1]}',
+        b"{}",
+        b"",
+        b'{"data": ' + b'{"a":' * 200 + b"1" + b"}" * 200 + b"}",
+        b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"data": {}, "options": 5}',
+    ],
+)
+def test_a_body_that_makes_no_sense_is_a_400_with_a_sentence(alice, vault, door, content):
+    answer = door(alice)("PUT", "team/data/a", content)
+    assert answer.status_code == 400
+    (told,) = answer.json()["errors"]
+    assert len(told) > 10
+    assert alice.api.get(secret_url(vault, "a")).status_code == 404
+
+
+def test_a_number_of_any_length_is_kept_as_it_is_written(alice, vault, door):
+    text = '{"n": ' + "9" * 5000 + "}"
+    assert door(alice)("PUT", "team/data/a", f'{{"data": {text}}}'.encode()).status_code == 200
+    assert alice.api.get(secret_url(vault, "a")).json()["value"] == text
+    assert text in door(alice)("GET", "team/data/a").content.decode()
+
+
+@pytest.mark.parametrize(
+    "versions", [[], [0], [-1], ["x"], [1.5], [None], {}, True, "", "1,x", [1] * 1001, [2**40]]
+)
+def test_versions_that_are_none_are_refused(alice, vault, door, versions):
+    door(alice).put("team/a", {"n": 1})
+    for verb in ("delete", "undelete", "destroy"):
+        answer = door(alice)("PUT", f"team/{verb}/a", {"versions": versions})
+        assert answer.status_code == 400
+    assert door(alice).data("team/a") == {"n": 1}
+
+
+def test_no_sink_holds_what_was_sent(alice, vault, door, caplog, tmp_path):
+    caplog.set_level("DEBUG")
+    mine, token = door(alice), alice.token
+    answers = [
+        mine.put("team/a", {CANARY: CANARY}),
+        mine("PATCH", "team/data/a", {"data": {"deep": {CANARY: CANARY}}}),
+        mine.put("team/a", {"value": CANARY}, cas=9),
+        mine.put("team/a", {"value": CANARY}, cas=CANARY),
+        mine("PUT", "team/data/a", f'{{"data": {{"{CANARY}": '.encode()),
+        mine("PUT", "team/data/a", {"data": CANARY}),
+        mine("PUT", "team/metadata/a", {"max_versions": CANARY}),
+        mine("PUT", "team/metadata/a", {"custom_metadata": CANARY}),
+        mine("PUT", "team/delete/a", {"versions": [CANARY]}),
+        mine("PUT", "auth/approle/login", {"role_id": CANARY, "secret_id": CANARY}),
+        mine("PUT", "auth/userpass/login/alice@example.com", {"password": CANARY}),
+        mine("GET", "team/data/a?version=" + "canary-" + "41c7"),
+        Door("canary-" + "41c7")("GET", "team/data/a"),
+    ]
+    answers += [
+        send(mine, template, method) for template, method, _ in ACTIONS if method != "DELETE"
+    ]
+    logged = "\n".join(record.getMessage() for record in caplog.records).encode()
+    sinks = {
+        "log": logged,
+        "audit": json.dumps(list(AuditEvent.objects.values()), default=repr).encode(),
+        "OpenAPI": Api().get("/vault/v1/sys/internal/specs/openapi").content,
+        "refusals": b"".join(each.content for each in answers if each.status_code >= 400),
+    }
+    assert all(sinks.values())
+    for name, content in sinks.items():
+        for secret in (CANARY, "canary-" + "41c7", token):
+            assert found_in(content, secret) == [], name
+    assert b"team" not in logged  # nor the paths, which name secrets
+
+
+def test_the_document_is_openapi_and_names_every_route(db):
+    document = Api().get("/vault/v1/sys/internal/specs/openapi").json()
+    validate(document)
+    assert document["paths"].keys() == {route.template for route in ROUTES}
+
+
+def test_a_browser_from_elsewhere_gains_nothing(alice, vault):
+    """No cookie is looked at, so there is nothing to forge."""
+    from django.test import Client
+
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(alice.user)
+    answer = browser.post("/vault/v1/team/data/a", b'{"data": {}}', content_type="text/plain")
+    assert answer.status_code == 403
+    assert answer.json() == {"errors": ["permission denied"]}
+    token = {"X-Vault-Token": alice.token}
+    answer = browser.post(
+        "/vault/v1/team/data/a", b'{"data": {}}', content_type="text/plain", headers=token
+    )
+    assert answer.status_code == 200
+
+
+def test_a_deleted_principal_is_refused_on_the_next_request(robot, alice, vault, door):
+    from tests.cast import allow
+
+    alice.api.put(secret_url(vault, "a"), body())
+    policy = allow(robot, vault, "**", "read")
+    assert door(robot).data("team/a") == {"value": "s3cr3t"}
+    policy.delete()
+    assert door(robot).data(f"{vault.pk}/a") == 403
+    assert door(robot).data("team/a") == 403

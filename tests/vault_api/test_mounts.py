@@ -1,0 +1,170 @@
+"""Vaults as mounts, what the service tells of itself, and what it does not know."""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.cast import allow, deny, vault_of
+from tests.vault_api.conftest import Door
+
+
+def test_the_preflight_finds_the_mount_by_name_and_by_id(alice, bob, charlie, vault, door):
+    allow(bob, vault, "x/**", "read")
+    for who in (alice, bob):
+        for mount in ("team", str(vault.pk)):
+            told = door(who)("GET", f"sys/internal/ui/mounts/{mount}/data/x/y").json()["data"]
+            assert (told["path"], told["type"]) == (f"{mount}/", "kv")
+            assert (told["options"], told["uuid"]) == ({"version": "2"}, str(vault.pk))
+            assert told["accessor"].startswith("kv_")
+    for mount in ("team", str(vault.pk), "none", str(uuid4()), "sp ace", "ünï"):
+        answer = door(charlie)("GET", f"sys/internal/ui/mounts/{mount}")
+        assert (answer.status_code, answer.json()) == (403, {"errors": ["permission denied"]})
+
+
+def test_a_name_of_two_vaults_one_can_see_is_of_none(alice, bob, vault, door):
+    theirs = vault_of(bob, "team")
+    assert door(alice)("GET", "team/config").status_code == 200
+    allow(alice, theirs, "**", "read")
+    answer = door(alice)("GET", "team/data/a")
+    assert answer.status_code == 400
+    assert "vault's id" in answer.json()["errors"][0]
+    assert door(alice)("GET", f"{vault.pk}/config").status_code == 200
+    seen = door(alice)("GET", "sys/mounts").json()
+    assert seen["data"].keys() == {f"{vault.pk}/", f"{theirs.pk}/"}
+    assert door(bob)("GET", "sys/mounts").json()["data"].keys() == {"team/"}
+
+
+def test_a_policy_that_has_ended_or_denies_names_no_mount(alice, bob, vault, door):
+    deny(bob, vault, "**", "read")
+    allow(bob, vault, "**", "read", expires_at="2020-01-01T00:00:00Z")
+    assert door(bob)("GET", "sys/mounts").json()["data"] == {}
+    assert door(bob)("GET", "team/config").status_code == 403
+    alice.api.delete(f"/v1/vaults/{vault.pk}")
+    assert door(alice)("GET", "team/config").status_code == 403
+    assert door(alice)("GET", f"{vault.pk}/data/a").status_code == 403
+
+
+def test_mounts_are_listed_for_clients_and_pages(alice, vault, door):
+    odd = vault_of(alice, "Name with spaces")
+    told = door(alice)("GET", "sys/mounts").json()
+    assert told["data"].keys() == {"team/", f"{odd.pk}/"}
+    assert told["team/"] == told["data"]["team/"]
+    pages = door(alice)("GET", "sys/internal/ui/mounts").json()["data"]
+    assert pages == {"secret": told["data"], "auth": {}}
+
+
+def test_capabilities_follow_policies(alice, bob, charlie, vault, door):
+    allow(bob, vault, "a/**", "read")
+    allow(bob, vault, "b/**", "write")
+    allow(bob, vault, "c", "delete")
+
+    def of(who, *paths):
+        told = door(who)("POST", "sys/capabilities-self", {"paths": list(paths)}).json()
+        assert all(told[path] == told["data"][path] for path in paths)
+        return [told["data"][path] for path in paths]
+
+    writes = ["create", "update", "patch"]
+    assert of(bob, "team/data/a/x", "team/data/b/x", "team/data/c") == [
+        ["read"],
+        [*writes, "delete"],
+        ["delete"],
+    ]
+    assert of(bob, "team/metadata/a/x", "team/metadata/b/x", "team/destroy/b/x") == [
+        ["read", "list"],
+        writes,
+        ["deny"],
+    ]
+    assert of(alice, f"{vault.pk}/data/x", "team/metadata/x", "team/destroy/x") == [
+        ["create", "read", "update", "patch", "delete"],
+        ["create", "read", "update", "patch", "delete", "list"],
+        ["create", "update"],
+    ]
+    assert of(charlie, "team/data/a", "none/data/a", "x", "", "team/data/..") == [["deny"]] * 5
+    assert of(charlie, "auth/token/lookup-self") == [["read"]]
+    one = door(bob)("PUT", "sys/capabilities-self", {"path": "team/data/a/x"}).json()
+    assert one["capabilities"] == one["data"]["capabilities"] == ["read"]
+    for wrong in ({}, {"paths": []}, {"paths": [1]}, {"path": 1}, {"paths": ["x"] * 101}):
+        assert door(bob)("PUT", "sys/capabilities-self", wrong).status_code == 400
+    assert door(bob)("PUT", "sys/capabilities-self", {"path": "request_id"}).json()["data"] == {
+        "request_id": ["deny"],
+        "capabilities": ["deny"],
+    }
+
+
+def test_what_the_service_is_needs_no_token(db):
+    nobodys = Door(None)
+    health = nobodys("GET", "sys/health?standbycode=200&perfstandbyok=true")
+    assert health.status_code == 200
+    told = health.json()
+    assert (told["initialized"], told["sealed"], told["standby"]) == (True, False, False)
+    assert told["version"].startswith("1.15.0+vaultsite.")
+    assert UUID(told["cluster_id"])
+    assert nobodys("HEAD", "sys/health").status_code == 200
+    assert nobodys("GET", "sys/seal-status").json()["t"] == 1
+    assert nobodys("GET", "sys/leader").json() == {"ha_enabled": False}
+    assert nobodys("GET", "sys/init").json() == {"initialized": True}
+
+
+def test_without_a_root_key_it_is_sealed(db, settings, tmp_path):
+    key = tmp_path / "none.key"
+    settings.SECRETS_APP = settings.SECRETS_APP | {"ROOT_KEY_URLS": [f"file:{key}"]}
+    health = Door(None)("GET", "sys/health")
+    assert (health.status_code, health.json()["sealed"]) == (503, True)
+    assert Door(None)("GET", "sys/seal-status").json()["sealed"] is True
+
+
+def test_what_is_not_supported_says_so(alice, vault, door):
+    mine = door(alice)
+    for headers, said in (
+        ({"X-Vault-Namespace": "team-a"}, "namespaces are not supported"),
+        ({"X-Vault-Wrap-TTL": "60s"}, "response wrapping is not supported"),
+    ):
+        answer = mine("GET", "team/config", headers=headers)
+        assert answer.status_code == 400
+        assert said in answer.json()["errors"][0]
+    assert mine("GET", "team/config", headers={"X-Vault-Namespace": ""}).status_code == 200
+    for path in ("sys/policies/acl", "sys/wrapping/wrap", "auth/token/lookup", "team/none/x", ""):
+        answer = mine("GET", path)
+        assert (answer.status_code, answer.json()) == (404, {"errors": ["unsupported path"]})
+    assert mine.api.get("/vault/x").json() == {"errors": ["unsupported path"]}
+    for method, path in (
+        ("HEAD", "team/data/a"),
+        ("OPTIONS", "team/data/a"),
+        ("PATCH", "team/config"),
+        ("TRACE", "team/data/a"),
+    ):
+        answer = mine(method, path)
+        assert answer.status_code == 405
+        assert answer["Allow"]
+
+
+@pytest.mark.parametrize(
+    "path", ["", "a/", "/a", "a//b", "a/../b", "a.b", "a b", "ünï", "a\n", "x" * 513, "a%2e"]
+)
+def test_a_path_that_is_no_path_is_a_400_that_says_what_one_is(alice, vault, door, path):
+    from urllib.parse import quote
+
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        answer = door(alice)(method, f"team/data/{quote(path)}", {"data": {}})
+        assert answer.status_code == 400
+        assert "path" in answer.json()["errors"][0]
+
+
+def test_a_host_that_is_not_ours_is_told_so_in_this_doors_form(alice, vault, door):
+    answer = door(alice)("GET", "team/config", headers={"Host": "elsewhere.example"})
+    assert answer.status_code == 400
+    assert answer["Content-Type"] == "application/json"
+
+
+def test_the_door_can_be_shut():
+    import subprocess
+    import sys
+
+    code = (
+        "import os, django; os.environ['VAULT_DOOR'] = 'off';"
+        "os.environ['DJANGO_SETTINGS_MODULE'] = 'tests.settings'; django.setup();"
+        "from django.test import Client; c = Client();"
+        "print(c.get('/vault/v1/sys/leader').status_code, c.get('/v1/openapi.json').status_code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["404", "200"]
