@@ -63,7 +63,7 @@ def read_entries(
 ) -> None:
     """Add the newest version of each entry. Raises SourceError at the first that may not be read."""
     for entry in entries:
-        with _errors_translated(entry):
+        with errors_translated(entry):
             answer = client.secrets.kv.v2.read_secret_version(
                 path=entry, mount_point=mount, raise_on_deleted_version=False
             )
@@ -75,7 +75,7 @@ def read_entries(
 
 
 def _names(client: hvac.Client, mount: str, folder: str) -> list[str]:
-    with _errors_translated(folder):
+    with errors_translated(folder):
         try:
             answer = client.secrets.kv.v2.list_secrets(path=folder, mount_point=mount)
         except vault.InvalidPath:
@@ -84,8 +84,8 @@ def _names(client: hvac.Client, mount: str, folder: str) -> list[str]:
 
 
 @contextmanager
-def _errors_translated(path: str) -> Iterator[None]:
-    """Translate exceptions by their class alone: messages of library and server may contain anything."""
+def errors_translated(path: str) -> Iterator[None]:
+    """Translate exceptions to SourceError by their class alone: messages may contain anything."""
     try:
         yield
     except (vault.VaultError, requests.RequestException, OSError) as error:

@@ -11,13 +11,12 @@ from typing import Any
 from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.errors import InvalidInput
 from secrets_app.http.bodies import parse_json
+from secrets_app.raw_json import SPACE, find_member
 
 # The type of what is written here; a value of another type is the one member of its data.
 BUNDLE, VALUE = "env_bundle", "value"
 MAX_DEPTH = 100
-_decoder = json.JSONDecoder(parse_int=str, parse_float=str)  # of any length
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_SPACE = " \t\n\r"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +48,11 @@ def dump(value: Any) -> str:
 
 
 def member(text: str, wanted: str) -> str:
-    """How a member of an object is written; `text` is a valid one that has it, once. Raises InvalidInput."""
+    """How a member of an object is written. Raises InvalidInput for what is too deep."""
     try:
-        return _member(text, wanted)
+        return find_member(text, wanted)
     except RecursionError:
         raise _too_deep() from None
-
-
-def _member(text: str, wanted: str) -> str:
-    position = _skip(text, _skip(text, 0) + 1)
-    while True:
-        name, position = _decoder.raw_decode(text, position)
-        start = _skip(text, _skip(text, position) + 1)
-        _, end = _decoder.raw_decode(text, start)
-        if name == wanted:
-            return text[start:end]
-        position = _skip(text, _skip(text, end) + 1)
 
 
 def check_depth(data: Any) -> None:
@@ -133,7 +121,7 @@ def keys_of(data: Any, depth: int) -> Any:
 
 
 def _is_object(text: str) -> bool:
-    if text[_skip(text, 0) :][:1] != "{":
+    if text.lstrip(SPACE)[:1] != "{":
         return False
     try:
         json.loads(text, parse_constant=_refuse, parse_int=str, parse_float=str)
@@ -144,9 +132,3 @@ def _is_object(text: str) -> bool:
 
 def _refuse(_: str) -> None:
     raise ValueError("not a JSON number")
-
-
-def _skip(text: str, position: int) -> int:
-    while position < len(text) and text[position] in _SPACE:
-        position += 1
-    return position

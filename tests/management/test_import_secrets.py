@@ -282,7 +282,16 @@ def test_a_real_openbao_server(alice, vault, openbao, tmp_path, monkeypatch):
     file = tmp_path / "token"
     file.write_text(token + "\n")
     address = openbao.admin.url
-    server = (address, "--from", "hcvault", "--vault", "team", "--ca", openbao.admin.session.verify)
+    server = (
+        address,
+        "--from",
+        "hcvault",
+        "--newest-only",
+        "--vault",
+        "team",
+        "--ca",
+        openbao.admin.session.verify,
+    )
     told = run_json(*server, "--under", "app", "--token-file", file, "--prefix", "bao")
     assert told["created"] == [
         "bao/app/db/password",

@@ -17,6 +17,7 @@ from secrets_app.conf import app_settings
 from secrets_app.errors import Conflict, Forbidden, InconsistentVault, InvalidPath, SourceError
 from secrets_app.management.keys import COULD_NOT_LOOK, FOUND, key_errors
 from secrets_app.management.lookup import person_named, vault_named
+from secrets_app.management.moving_in import move_in
 from secrets_app.management.progress import progress
 from secrets_app.management.results import add_dry_run_option, add_json_option
 from secrets_app.policy.path import parse_path
@@ -54,6 +55,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--skip-invalid", action="store_true", help="leave out what cannot be imported"
         )
+        parser.add_argument(
+            "--newest-only",
+            action="store_true",
+            help="of a server, only the newest version of each entry, a secret for each of its fields",
+        )
         add_dry_run_option(parser)
         add_json_option(parser)
         server = parser.add_argument_group("a server")
@@ -70,6 +76,9 @@ class Command(BaseCommand):
         person = person_named(options["person"]) if options["person"] else vault.owner
         if options["type"] not in app_settings.SECRET_TYPES:
             raise CommandError(f"--type is one of {', '.join(app_settings.SECRET_TYPES)}.")
+        if options["kind"] == "hcvault" and not options["newest_only"]:
+            move_in(self, vault=vault, person=person, client=connect_to(options), options=options)
+            return
         candidates = _read(options)
         on_conflict = OnConflict(options["on_conflict"])
         plan = plan_import(vault=vault, paths=candidates.items, on_conflict=on_conflict)
@@ -140,7 +149,15 @@ def _read(options: dict[str, Any]) -> Candidates:
     return candidates
 
 
-def _read_server(candidates: Candidates, options: dict[str, Any]) -> None:
+def connect_to(options: dict[str, Any]) -> Any:
+    """A client of the server. Raises CommandError."""
+    try:
+        return _connect(options)
+    except SourceError as error:
+        raise CommandError(error.detail, returncode=COULD_NOT_LOOK) from None
+
+
+def _connect(options: dict[str, Any]) -> Any:
     try:
         from secrets_app.sources import kv2
     except ImportError:
@@ -148,9 +165,15 @@ def _read_server(candidates: Candidates, options: dict[str, Any]) -> None:
             "Importing from a server needs a library that is not installed. Run:"
             " pip install --require-hashes -r requirements/hcvault.txt"
         ) from None
-    client = kv2.connect(
+    return kv2.connect(
         options["source"], token=_token(options), ca=options["ca"], namespace=options["namespace"]
     )
+
+
+def _read_server(candidates: Candidates, options: dict[str, Any]) -> None:
+    client = _connect(options)
+    from secrets_app.sources import kv2
+
     mount = options["mount"].strip("/")
     entries = kv2.list_entries(client, mount=mount, under=options["under"])
     with progress("entries", total=len(entries), quiet=options["json"]) as advance:

@@ -45,6 +45,7 @@ from secrets_app.services.secrets.secret_settings import (
     MAX_VERSIONS_BOUND,
     Settings,
     change_settings,
+    check_settings,
     get_settings,
     read_settings,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "Settings",
     "authorize_many",
     "change_settings",
+    "check_settings",
     "count_purgeable",
     "create_vault",
     "delete_secret",

@@ -75,9 +75,7 @@ def import_secrets(
     The principal must own the vault or have policies that allow it to write at every path. Raises
     Forbidden, Conflict, InconsistentVault, OpenError, ProviderError; nothing is stored then.
     """
-    if not Vault.objects.filter(is_consistent(), pk=vault.pk).exists():
-        raise InconsistentVault
-    _authorize(principal, vault, list(values))
+    authorize_import(principal, vault, list(values))
     vault_key = active_vault_key(vault_id=vault.pk)
     paths = sorted(values)
     created: list[str] = []
@@ -125,7 +123,13 @@ def import_secrets(
     return Plan(tuple(created), tuple(updated), tuple(skipped))
 
 
-def _authorize(principal: Principal, vault: Vault, paths: list[str]) -> None:
+def authorize_import(principal: Principal, vault: Vault, paths: list[str]) -> None:
+    """Let pass who may write at every path of a vault whose marks fit its keys.
+
+    Raises Forbidden, with an event for each path denied, and InconsistentVault.
+    """
+    if not Vault.objects.filter(is_consistent(), pk=vault.pk).exists():
+        raise InconsistentVault
     may_write = _write_check(principal, vault)
     denied = [path for path in paths if not may_write(path)]
     if not denied:
