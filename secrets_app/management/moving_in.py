@@ -14,8 +14,8 @@ from secrets_app.management.keys import COULD_NOT_LOOK, FOUND, key_errors
 from secrets_app.management.progress import progress
 from secrets_app.models import Principal, Vault
 from secrets_app.policy.path import parse_path
-from secrets_app.services.importing_history import OldSecret, OldVersion, import_histories
 from secrets_app.services.secrets import OnConflict, Settings, check_settings, plan_import
+from secrets_app.services.secrets.importing_history import OldSecret, OldVersion, import_histories
 
 # Of one secret: a place is kept for each that is gone.
 _MOST_VERSIONS = 100_000
