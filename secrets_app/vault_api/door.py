@@ -35,6 +35,8 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _VERSION = re.compile(r"[0-9]{1,10}")
 MAX_NUMBER = 2**31 - 1
+# What Go reads as true, and clients send: hvac writes `True`.
+_TRUE = frozenset({"1", "t", "T", "true", "True", "TRUE"})
 # Anybody may send a body to a public call, so it is kept short.
 _PUBLIC_BODY_BYTES = 64 * 1024
 
@@ -224,7 +226,7 @@ def _method(request: HttpRequest) -> str:
     method = request.method or ""
     if method == "POST":
         return "PUT"
-    if method == "GET" and request.GET.get("list") == "true":
+    if method == "GET" and request.GET.get("list") in _TRUE:
         return "LIST"
     return method
 

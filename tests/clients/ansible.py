@@ -37,7 +37,7 @@ _PLAYBOOK = """
     - community.hashi_vault.vault_kv2_get: "{{ at | combine(login) | combine({'path': 'ansible/db'}) }}"
       register: read
     - community.hashi_vault.vault_kv2_get: "{{ at | combine(login) | combine({'path': 'ansible/none'}) }}"
-      register: none
+      register: absent
       ignore_errors: true
     - community.hashi_vault.vault_list: "{{ login | combine({'url': address, 'path': 'demo/metadata/ansible'}) }}"
       register: listed
@@ -49,7 +49,7 @@ _PLAYBOOK = """
     - copy:
         dest: "{{ out }}"
         content: "{{ {'first': first.changed, 'same': same.changed, 'stale': stale.failed, 'read': read.secret,
-          'version': read.metadata.version - first.raw.data.version, 'none': none.msg is search('Invalid or missing path'),
+          'version': read.metadata.version, 'none': absent.msg is search('Invalid or missing path'),
           'listed': listed.data.data['keys'], 'deleted': deleted.changed, 'gone': gone.failed} | to_json }}"
 """  # noqa: E501
 
@@ -103,7 +103,7 @@ def _play(environment: Path, folder: Path, target: Target) -> dict[str, object]:
         check=False,
     )
     if done.returncode:
-        raise SystemExit(done.stdout[-4000:] + done.stderr[-2000:])
+        raise SystemExit(target.name + done.stdout[-4000:] + done.stderr[-2000:])
     answer: dict[str, object] = json.loads(out.read_text())
     return answer
 

@@ -188,7 +188,8 @@ def test_post_is_put_and_list_is_a_query_too(alice, vault, door):
     mine("POST", "team/data/x/z/w", {"data": {"a": 1}})
     mine("POST", "team/data/x-y", {"data": {"a": 1}})
     mine("POST", "team/data/x", {"data": {"a": 1}})
-    for call in (("LIST", "team/metadata"), ("GET", "team/metadata/?list=true")):
+    queries = [("GET", f"team/metadata/?list={true}") for true in ("true", "True", "1")]
+    for call in (("LIST", "team/metadata"), *queries):
         assert mine(*call).json()["data"]["keys"] == ["x", "x-y", "x/"]
     assert mine("LIST", "team/metadata/x/").json()["data"]["keys"] == ["y", "z/"]
     assert mine("LIST", "team/metadata/x").json()["data"]["keys"] == ["y", "z/"]
