@@ -44,6 +44,14 @@ def test_a_policy_that_has_ended_or_denies_names_no_mount(alice, bob, vault, doo
     assert door(alice)("GET", f"{vault.pk}/data/a").status_code == 403
 
 
+def test_a_policy_that_gives_nothing_makes_no_name_ambiguous(alice, bob, vault, door):
+    theirs = vault_of(bob, "team")
+    allow(alice, theirs, "**", "read", expires_at="2020-01-01T00:00:00Z")
+    deny(alice, theirs, "**", "read")
+    assert door(alice)("GET", "team/config").status_code == 200
+    assert Door(alice.raw_key)("GET", "team/config").status_code == 200
+
+
 def test_mounts_are_listed_for_clients_and_pages(alice, vault, door):
     odd = vault_of(alice, "Name with spaces")
     told = door(alice)("GET", "sys/mounts").json()
