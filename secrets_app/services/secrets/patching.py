@@ -7,8 +7,9 @@ from uuid import UUID
 from django.utils import timezone
 
 from secrets_app.crypto.plaintext import Plaintext
-from secrets_app.errors import Conflict, NotFound
+from secrets_app.errors import NotFound
 from secrets_app.models import SecretVersion
+from secrets_app.models.secret import versions_with_rows
 from secrets_app.services.audit import record_all
 from secrets_app.services.caller import Caller
 from secrets_app.services.sealing.vault_keys import active_vault_key
@@ -19,8 +20,6 @@ from secrets_app.services.secrets.reveal import open_version
 from secrets_app.services.secrets.write import NewVersion, add_version, lock_or_create, write_event
 from secrets_app.services.transactions.audited import audited, audited_transaction
 from secrets_app.services.transactions.retry import retried
-
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,38 +43,40 @@ def patch_secret(
 
     Nobody is shown the value, so no access is spent; but what bounds the old version bounds the new one:
     it keeps expiry, metadata and rotation policy, and has as many accesses as were left.
-    Raises NotFound, Unavailable, PreconditionFailed, PreconditionRequired, Conflict when other writers
-    are always faster, OpenError, ProviderError, and what `change` raises.
+    Raises NotFound, Unavailable, PreconditionFailed, PreconditionRequired, OpenError, ProviderError, and
+    what `change` raises.
     """
     vault_key = active_vault_key(vault_id=vault_id)
-    for _ in range(_ATTEMPTS):
-        with audited("secret.write", caller=caller, vault_id=vault_id, path=path):
-            version = find_version(vault_id=vault_id, path=path, number=None)
-            check_available(version, now=timezone.now())
-            # Opened before anything is locked: a key provider may take its time.
-            new = change(Content(version.type, open_version(version)))
-        with audited_transaction("secret.write", caller=caller, vault_id=vault_id, path=path):
-            secret = lock_or_create(vault_id, [path])[path]
-            if secret.current_version == 0 or secret.deleted_at is not None:
-                raise NotFound(NO_SECRET)
-            if secret.pk != version.secret_id or secret.current_version != version.number:
-                continue
-            expect.check(secret)
-            current = SecretVersion.objects.select_for_update().defer("value").get(pk=version.pk)
-            current.secret = secret
-            check_available(current, now=timezone.now())
-            left = None
-            if current.max_access_count is not None:
-                left = current.max_access_count - current.access_count
-            following = NewVersion(
-                type=new.type,
-                value=new.value,
-                metadata=current.metadata,
-                expires_at=current.expires_at,
-                rotation_policy=current.rotation_policy,
-                max_access_count=left,
-            )
-            stored = add_version(secret, following, vault_key=vault_key, created_by_id=caller.id)
-            record_all([write_event(stored, "secret.write")], actor=caller.actor)
-            return stored
-    raise Conflict("Other writers were faster. Try again.")
+    with audited("secret.write", caller=caller, vault_id=vault_id, path=path):
+        # Opened before anything is locked, so that a key provider has given its key by then.
+        _open(find_version(vault_id=vault_id, path=path, number=None))
+    with audited_transaction("secret.write", caller=caller, vault_id=vault_id, path=path):
+        secret = lock_or_create(vault_id, [path])[path]
+        if secret.current_version == 0 or secret.deleted_at is not None:
+            raise NotFound(NO_SECRET)
+        expect.check(secret)
+        current = (
+            versions_with_rows(vault_id)
+            .select_for_update(of=("self",))  # so that nobody spends an access meanwhile
+            .get(secret=secret, number=secret.current_version)
+        )
+        new = change(Content(current.type, _open(current)))
+        left = None
+        if current.max_access_count is not None:
+            left = current.max_access_count - current.access_count
+        following = NewVersion(
+            type=new.type,
+            value=new.value,
+            metadata=current.metadata,
+            expires_at=current.expires_at,
+            rotation_policy=current.rotation_policy,
+            max_access_count=left,
+        )
+        version = add_version(secret, following, vault_key=vault_key, created_by_id=caller.id)
+        record_all([write_event(version, "secret.write")], actor=caller.actor)
+    return version
+
+
+def _open(version: SecretVersion) -> Plaintext:
+    check_available(version, now=timezone.now())
+    return open_version(version)

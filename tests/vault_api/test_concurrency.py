@@ -1,0 +1,68 @@
+"""Many clients of the Vault door on one secret, each with a database connection of its own."""
+
+from collections import Counter
+
+import pytest
+
+from tests.api.test_concurrency import all_at_once
+from tests.cast import body, secret_url
+from tests.vault_api.conftest import Door
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_patches_at_once_lose_nothing_of_each_other(alice, vault):
+    token, count = alice.token, 16
+    Door(token).put("team/a", {"start": True})
+    patch = {"data": {}}
+    answers = all_at_once(
+        lambda n: Door(token)("PATCH", "team/data/a", {"data": {f"k{n}": n}}), count
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    assert sorted(answer.json()["data"]["version"] for answer in answers) == list(
+        range(2, count + 2)
+    )
+    assert Door(token).data("team/a") == {"start": True} | {f"k{n}": n for n in range(count)}
+    assert Door(token)("PATCH", "team/data/a", patch).json()["data"]["version"] == count + 2
+
+
+def test_of_writers_with_the_same_cas_one_wins(alice, vault):
+    token = alice.token
+    answers = all_at_once(lambda n: Door(token).put("team/a", {"n": n}, cas=0), 16)
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 15}
+    winner = next(n for n, answer in enumerate(answers) if answer.status_code == 200)
+    assert Door(token).data("team/a") == {"n": winner}
+
+
+def test_readers_at_both_doors_get_as_many_accesses_as_there_are(alice, vault):
+    alice.api.put(secret_url(vault, "a"), body("x", max_access_count=5))
+    token = alice.token
+
+    def read(n):
+        if n % 2:
+            return Door(token).data("team/a") != 404
+        return Door(token).api.get(secret_url(vault, "a"), headers=bearer).status_code == 200
+
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert sum(all_at_once(read, 24)) == 5
+
+
+def test_a_bound_that_changes_under_writers_keeps_numbers_whole(alice, vault):
+    token = alice.token
+
+    def work(n):
+        if n % 4 == 0:
+            return Door(token)("PUT", "team/metadata/a", {"max_versions": n + 1}).status_code
+        return Door(token).put("team/a", {"n": n}).status_code
+
+    assert set(all_at_once(work, 16)) == {200, 204}
+    assert Door(token)("GET", "team/metadata/a").json()["data"]["current_version"] == 12
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_write_by_id_takes_two_statements(alice, vault, django_assert_num_queries):
+    mine = Door(alice.token)
+    mine.put("team/a", {"n": 1})
+    mine.put("team/a", {"n": 1})
+    with django_assert_num_queries(2):
+        assert mine.put(f"{vault.pk}/a", {"n": 2}).status_code == 200
