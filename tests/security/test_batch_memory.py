@@ -8,7 +8,7 @@ import pytest
 from django.db import connections
 
 from secrets_app.models import AuditEvent, SecretVersion
-from secrets_app.services import batch_memory
+from secrets_app.services.secrets import batch_memory
 from secrets_app.services.secrets.batch_memory import Share
 from tests.cast import Api, allow, body, secret_url
 
