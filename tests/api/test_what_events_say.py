@@ -3,9 +3,10 @@
 Asked for by mutation testing (docs/mutation.md)."""
 
 import pytest
+from django.utils import timezone
 
 from secrets_app.models import AuditEvent, Secret
-from tests.cast import allow, body, secret_url
+from tests.cast import allow, body, secret_url, vault_of
 
 WHOLE = {  # how each is asked for, by the action that the log calls it
     "secret.read": lambda api, v, path: api.get(secret_url(v, path)),
@@ -168,3 +169,111 @@ def test_a_purge_takes_the_versions_and_kept_answers_of_its_secret_and_no_other(
     assert [each.secret.path for each in SecretVersion.objects.all()] == ["kept"]
     assert [each.body["path"] for each in IdempotencyKey.objects.all()] == ["kept"]
     assert alice.api.get(secret_url(vault, "kept")).json()["value"] == "kept"
+
+
+@pytest.mark.parametrize("action", [*WHOLE, "secret.disable"])
+def test_what_is_done_at_a_path_of_one_vault_is_not_done_at_the_same_path_of_another(
+    alice, vault, action
+):
+    """Nor at another path of the same vault. A lock by the path alone would have been noticed by nobody."""
+    others = [vault_of(alice, name) for name in ("other", "third")]
+    for where in (others[0], vault, others[1]):
+        for path in ("a/a", "a/b", "a/c"):
+            alice.api.put(secret_url(where, path), body("kept"))
+    if action == "secret.undelete":
+        Secret.objects.update(deleted_at=timezone.now())
+    before = state_of_all()
+    mine = (vault.pk, "a/b")
+    if action == "secret.disable":
+        response = OF_A_VERSION[action](alice.api, vault, "a/b", 1)
+    else:
+        response = WHOLE[action](alice.api, vault, "a/b")
+    assert response.status_code < 300
+    after = state_of_all()
+    is_a_look = action in ("secret.read", "secret.describe", "secret.versions")
+    assert (before.pop(mine, None) == after.pop(mine, None)) is is_a_look
+    assert after == before
+
+
+def state_of_all():
+    """Vault and path → what a change changes."""
+    return {
+        (secret.vault_id, secret.path): (
+            secret.current_version,
+            secret.deleted_at,
+            list(secret.versions.order_by("number").values_list("number", "disabled_at")),
+        )
+        for secret in Secret.objects.all()
+    }
+
+
+@pytest.mark.parametrize("action", ["secret.delete", "secret.purge", "secret.rotate"])
+def test_a_path_where_nothing_is_stands_for_no_other(alice, vault, stored, action):
+    assert WHOLE[action](alice.api, vault, "a/c").status_code == 404
+    assert alice.api.get(secret_url(vault, "a/b")).json()["value"] == "two"
+
+
+@pytest.mark.parametrize(
+    ("reason", "words", "mark"),
+    [
+        ("disabled", "disabled", {"disabled_at": timezone.now()}),
+        ("destroyed", "destroyed", {"destroyed_at": timezone.now(), "value": None}),
+        ("expired", "expired", {"expires_at": timezone.now()}),
+        ("used_up", "used up", {"max_access_count": 1, "access_count": 1}),
+    ],
+)
+@pytest.mark.parametrize("action", OF_A_VERSION.keys() - {"secret.disable"})
+def test_of_a_version_that_cannot_be_read_any_more(
+    alice, vault, stored, action, reason, words, mark
+):
+    stored.versions.filter(number=2).update(**mark)
+    for ask in (
+        WHOLE[action](alice.api, vault, "a/b"),
+        OF_A_VERSION[action](alice.api, vault, "a/b", 2),
+    ):
+        assert ask.status_code == 410
+        if ask.content:
+            detail = f"The secret is not available any more: {words}."
+            assert ask.json()["detail"] == detail
+        details = {"path": "a/b", "reason": reason}
+        assert last_event() == (action, "failure", "secret", None, details)
+
+
+def test_of_the_last_access_that_somebody_else_took(alice, vault, stored, monkeypatch):
+    """Between looking and spending."""
+    from secrets_app.services.secrets import reveal
+
+    stored.versions.update(max_access_count=1)
+    opened = reveal.open_version
+
+    def and_somebody_is_faster(version):
+        stored.versions.update(access_count=1)
+        return opened(version)
+
+    monkeypatch.setattr(reveal, "open_version", and_somebody_is_faster)
+    response = WHOLE["secret.read"](alice.api, vault, "a/b")
+    detail = "The secret is not available any more: used up."
+    assert (response.status_code, response.json()["detail"]) == (410, detail)
+    details = {"path": "a/b", "reason": "used_up"}
+    assert last_event() == ("secret.read", "failure", "secret", None, details)
+
+
+def test_of_a_read_by_somebody_who_has_this_version(alice, vault, stored):
+    stored.versions.update(max_access_count=1)
+    known = {"If-None-Match": '"2"'}
+    response = alice.api.get(secret_url(vault, "a/b"), headers=known)
+    assert (response.status_code, response.content) == (304, b"")
+    assert response["ETag"] == '"2"'
+    details = {"path": "a/b", "version": 2}
+    assert last_event() == ("secret.describe", "success", "secret", stored.pk, details)
+    assert is_alices(alice, vault)
+    response = alice.api.get(secret_url(vault, "a/b"), headers={"If-None-Match": '"1"'})
+    assert (response.status_code, response.json()["value"]) == (200, "two")
+
+
+def test_of_what_failed_without_a_path(alice, vault, stored):
+    item = {"path": "a/b"} | body("three") | {"if_version": 1}
+    response = alice.api.post(f"/v1/vaults/{vault.pk}/secrets:batchWrite", {"secrets": [item]})
+    assert response.status_code == 412
+    details = {"reason": "PreconditionFailed"}
+    assert last_event() == ("secret.write", "failure", "secret", None, details)

@@ -257,3 +257,19 @@ def test_a_secret_that_somebody_is_reviving_is_left_to_them(alice, vault):
         Secret.objects.select_for_update().get(path="held")
         assert pool.submit(in_another_session).result(timeout=30) == 1
     assert [secret.path for secret in Secret.objects.all()] == ["held"]
+
+
+def test_two_purges_at_once_destroy_a_vault_once(alice, vault, clock, monkeypatch):
+    from secrets_app.services.secrets import purge as module
+
+    alice.api.delete(f"/v1/vaults/{vault.pk}")
+    clock(RETENTION)
+    shred = module._shred
+
+    def after_another(vault_id, now):
+        assert shred(vault_id, now) == 1
+        return shred(vault_id, now)
+
+    monkeypatch.setattr(module, "_shred", after_another)
+    assert purge_deleted(now=timezone.now(), on_progress=lambda _: None).vaults == 0
+    assert AuditEvent.objects.filter(action="vault.destroy").count() == 1
