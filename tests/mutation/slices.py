@@ -68,6 +68,7 @@ SLICES = (
             "services/secrets/generate.py",
         ),
         (
+            "services/test_write.py",
             "api/test_put_secret.py",
             "api/test_preconditions.py",
             "api/test_rotate_secret.py",
