@@ -47,7 +47,8 @@ def destroyed():
 def test_a_cap_on_versions_takes_the_oldest_of_this_secret_alone(alice, vault, settings, way):
     other = vault_of(alice, "other")
     for where, path in ((vault, "a"), (vault, "b"), (other, "a")):
-        for number in range(1, 4):
+        # Others have more than the cap allows: it is kept to when they are written.
+        for number in range(1, 4 if (where, path) == (vault, "a") else 7):
             put(alice.api, where, path, f"{path}{number}")
     settings.SECRETS_APP = settings.SECRETS_APP | {"MAX_VERSIONS": 4}
     assert way(alice.api, vault, "a", "a4").status_code < 300
