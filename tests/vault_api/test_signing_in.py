@@ -157,6 +157,18 @@ def test_a_token_made_from_a_token_is_narrowed_like_it_and_ends_with_its_key(rob
     assert child("GET", f"{vault.pk}/data/a").status_code == 403
 
 
+def test_who_asks_for_less_than_all_is_not_given_all(alice, vault, door):
+    for asked in (
+        {"policies": ["read-only"]},
+        {"num_uses": 1},
+        {"policies": "x"},
+        {"num_uses": "x"},
+    ):
+        assert door(alice)("PUT", "auth/token/create", asked).status_code == 400
+    taken = {"policies": ["default"], "num_uses": 0}
+    assert door(alice)("PUT", "auth/token/create", taken).status_code == 200
+
+
 def test_an_api_key_makes_a_token_and_is_not_revoked_as_one(alice, vault):
     by_key = Door(alice.raw_key)
     made = by_key("PUT", "auth/token/create", {"ttl": "1m"}).json()["auth"]

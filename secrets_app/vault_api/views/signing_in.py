@@ -19,7 +19,8 @@ from secrets_app.services.identity import (
     sign_in_with_password,
 )
 from secrets_app.vault_api.answers import encode, envelope, instant, nothing, refusal
-from secrets_app.vault_api.door import Call
+from secrets_app.vault_api.documents import Number
+from secrets_app.vault_api.door import Call, whole_number
 from secrets_app.vault_api.views.metadata import seconds_of
 
 WRONG_ROLE = "invalid role or secret ID"
@@ -108,7 +109,15 @@ def renew_self(_: Call) -> HttpResponse:
 
 
 def create(call: Call) -> HttpResponse:
-    """A token for the same principal that ends with this one, or earlier."""
+    """A token for the same principal that ends with this one, or earlier.
+
+    Who asks for one that may less than this one must not be given one that may as much.
+    """
+    narrower = call.body.get("policies") or _POLICIES
+    if narrower != _POLICIES or whole_number(call.body.get("num_uses", Number("0"))) != 0:
+        return refusal(
+            400, ["a token is for all that its maker may; give an agent policies instead"]
+        )
     lifetime_s = None
     for field in ("ttl", "explicit_max_ttl", "lease"):
         given = call.body.get(field)
