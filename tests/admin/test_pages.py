@@ -31,6 +31,8 @@ def filled(alice, bob, robot, vault):
     allow(bob, vault, "a/**", "read")
     headers = {"Idempotency-Key": "once"}
     alice.api.put(secret_url(vault), body(CANARY, metadata={"tags": ["x"]}), headers=headers)
+    settings = secret_url(vault).replace("/secrets/", "/secret-settings/")
+    alice.api.put(settings, {"custom_metadata": {"team": "data"}})
     alice.api.get(secret_url(vault))
     Api(alice.token).delete("/v1/auth/token")
     seal_events()

@@ -24,7 +24,7 @@ _PLAYBOOK = """
   gather_facts: false
   vars:
     ansible_python_interpreter: "{{ ansible_playbook_python }}"
-    at: {url: "{{ address }}", engine_mount_point: demo}
+    at: {url: "{{ address }}", engine_mount_point: clients}
     login: {auth_method: approle, role_id: "{{ role }}", secret_id: "{{ secret }}"}
   tasks:
     - community.hashi_vault.vault_kv2_write: "{{ at | combine(login) | combine({'path': 'ansible/db', 'data': {'a': '1', 'n': 2}}) }}"
@@ -39,7 +39,7 @@ _PLAYBOOK = """
     - community.hashi_vault.vault_kv2_get: "{{ at | combine(login) | combine({'path': 'ansible/none'}) }}"
       register: absent
       ignore_errors: true
-    - community.hashi_vault.vault_list: "{{ login | combine({'url': address, 'path': 'demo/metadata/ansible'}) }}"
+    - community.hashi_vault.vault_list: "{{ login | combine({'url': address, 'path': 'clients/metadata/ansible'}) }}"
       register: listed
     - community.hashi_vault.vault_kv2_delete: "{{ at | combine(login) | combine({'path': 'ansible/db'}) }}"
       register: deleted

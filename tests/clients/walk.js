@@ -19,8 +19,8 @@ const main = async () => {
   vault.token = signedIn.auth.client_token;
   seen.policies = signedIn.auth.policies[0];
   const data = (answer) => answer.data.data;
-  const at = "demo/data/node/db";
-  seen.absent = await outcome(() => vault.read("demo/data/node/none"));
+  const at = "clients/data/node/db";
+  seen.absent = await outcome(() => vault.read("clients/data/node/none"));
   seen.written = await outcome(
     () => vault.write(at, { data: { a: "1", n: { m: [1.5, true, null] } } }),
     (answer) => answer.data.version,
@@ -32,7 +32,7 @@ const main = async () => {
     (answer) => answer.data.version,
   );
   seen.patched = await outcome(() => vault.read(at), data);
-  seen.list = await outcome(() => vault.list("demo/metadata/node"), (answer) => answer.data.keys);
+  seen.list = await outcome(() => vault.list("clients/metadata/node"), (answer) => answer.data.keys);
   seen.deleted = await outcome(() => vault.delete(at), () => "done");
   seen.gone = await outcome(() => vault.read(at));
   seen.self = await outcome(() => vault.tokenLookupSelf(), (answer) => typeof answer.data.ttl);

@@ -24,7 +24,7 @@ auto_auth {{
   sink "file" {{ config = {{ path = "{folder}/token" }} }}
 }}
 """
-_SECRET = '{{{{ with secret "demo/data/{path}" }}}}{{{{ .Data.data.password }}}}{{{{ end }}}}'
+_SECRET = '{{{{ with secret "clients/data/{path}" }}}}{{{{ .Data.data.password }}}}{{{{ end }}}}'
 _TEMPLATE = """
 template_config {{ static_secret_render_interval = "1s" }}
 template {{
@@ -92,7 +92,7 @@ def text_of(file):
 
 
 def put(target, path, password):
-    done = target.bao("kv", "put", f"demo/{path}", f"password={password}")
+    done = target.bao("kv", "put", f"clients/{path}", f"password={password}")
     assert done.returncode == 0, done.stderr
 
 
@@ -112,7 +112,7 @@ def test_the_agent_signs_in_and_its_template_follows_a_change(targets, tmp_path)
             put(target, path, "second")
             until(lambda f=folder: text_of(f / "rendered") == "password=second\n", log)
         token = (folder / "token").read_text()
-        assert target.bao("kv", "get", f"demo/{path}", token=token).returncode == 0
+        assert target.bao("kv", "get", f"clients/{path}", token=token).returncode == 0
 
 
 def test_the_agent_runs_a_child_with_its_secrets_and_restarts_it_on_a_change(targets, tmp_path):
@@ -129,7 +129,7 @@ def test_the_agent_runs_a_child_with_its_secrets_and_restarts_it_on_a_change(tar
 
 
 def test_the_proxy_signs_in_for_clients_that_have_no_token(targets, tmp_path):
-    ask = ("kv", "get", "-field=password", "demo/agent/proxied")
+    ask = ("kv", "get", "-field=password", "clients/agent/proxied")
     for target in targets:
         folder = folder_of(tmp_path, target)
         put(target, "agent/proxied", "through")
@@ -140,5 +140,7 @@ def test_the_proxy_signs_in_for_clients_that_have_no_token(targets, tmp_path):
             here = {"BAO_ADDR": f"http://127.0.0.1:{port}"}
             until(lambda t=target, e=here: t.bao(*ask, token="", env=e).returncode == 0, log)
             assert target.bao(*ask, token="", env=here).stdout == "through"
-            change = target.bao("kv", "put", "demo/agent/proxied", "password=x", token="", env=here)
+            change = target.bao(
+                "kv", "put", "clients/agent/proxied", "password=x", token="", env=here
+            )
             assert change.returncode == 0

@@ -23,69 +23,69 @@ DIFFERENCES = (
 )
 # Each is run in this order on both, and must exit alike and say the same.
 KV = """
-kv put -mount=demo cli/db user=admin password=s3cr3t
-kv get -mount=demo cli/db
-kv get -mount=demo -format=json cli/db
-kv get -mount=demo -field=password cli/db
-kv get demo/cli/db
-kv put demo/cli/db user=admin password=second
-kv put -cas=2 demo/cli/db user=admin password=third
-kv put -cas=2 demo/cli/db user=admin password=fourth
-kv put -cas=0 demo/cli/db user=admin
-kv get -version=1 demo/cli/db
-kv get -version=99 demo/cli/db
-kv get demo/cli/none
-kv get -field=nope demo/cli/db
-kv patch demo/cli/db port=5432
-kv patch -method=rw demo/cli/db host=db.internal
-kv patch -method=patch -cas=5 demo/cli/db host=db2.internal
-kv patch demo/cli/none port=5432
-kv get -format=json demo/cli/db
-kv put demo/cli/folder/one x=1
-kv list demo/cli
-kv list -format=json demo/cli
-kv list demo/none
-kv list demo/
-kv delete demo/cli/db
-kv get demo/cli/db
-kv get -format=json demo/cli/db
-kv undelete -versions=6 demo/cli/db
-kv get -field=host demo/cli/db
-kv delete -versions=1,2 demo/cli/db
-kv get -version=2 demo/cli/db
-kv undelete -versions=1,2 demo/cli/db
-kv rollback -version=1 demo/cli/db
-kv get demo/cli/db
-kv destroy -versions=3 demo/cli/db
-kv get -version=3 demo/cli/db
-kv undelete -versions=3 demo/cli/db
-kv rollback -version=3 demo/cli/db
-kv metadata get demo/cli/db
-kv metadata put -custom-metadata=team=data -custom-metadata=owner=ops demo/cli/db
-kv metadata put -max-versions=20 -delete-version-after=1h30m demo/cli/db
-kv metadata patch -custom-metadata=team=web demo/cli/db
-kv metadata patch -remove-custom-metadata=owner demo/cli/db
-kv metadata get -mount=demo cli/db
-kv put demo/cli/db user=later
-kv metadata get -format=json demo/cli/db
-kv metadata put -cas-required=true demo/cli/strict
-kv put demo/cli/strict a=1
-kv put -cas=0 demo/cli/strict a=1
-kv metadata get demo/cli/strict
-kv metadata get demo/cli/none
-kv metadata patch -custom-metadata=a=b demo/cli/none
-kv metadata delete demo/cli/db
-kv metadata delete demo/cli/db
-kv get demo/cli/db
-kv delete demo/cli/none
+kv put -mount=clients cli/db user=admin password=s3cr3t
+kv get -mount=clients cli/db
+kv get -mount=clients -format=json cli/db
+kv get -mount=clients -field=password cli/db
+kv get clients/cli/db
+kv put clients/cli/db user=admin password=second
+kv put -cas=2 clients/cli/db user=admin password=third
+kv put -cas=2 clients/cli/db user=admin password=fourth
+kv put -cas=0 clients/cli/db user=admin
+kv get -version=1 clients/cli/db
+kv get -version=99 clients/cli/db
+kv get clients/cli/none
+kv get -field=nope clients/cli/db
+kv patch clients/cli/db port=5432
+kv patch -method=rw clients/cli/db host=db.internal
+kv patch -method=patch -cas=5 clients/cli/db host=db2.internal
+kv patch clients/cli/none port=5432
+kv get -format=json clients/cli/db
+kv put clients/cli/folder/one x=1
+kv list clients/cli
+kv list -format=json clients/cli
+kv list clients/none
+kv list clients/
+kv delete clients/cli/db
+kv get clients/cli/db
+kv get -format=json clients/cli/db
+kv undelete -versions=6 clients/cli/db
+kv get -field=host clients/cli/db
+kv delete -versions=1,2 clients/cli/db
+kv get -version=2 clients/cli/db
+kv undelete -versions=1,2 clients/cli/db
+kv rollback -version=1 clients/cli/db
+kv get clients/cli/db
+kv destroy -versions=3 clients/cli/db
+kv get -version=3 clients/cli/db
+kv undelete -versions=3 clients/cli/db
+kv rollback -version=3 clients/cli/db
+kv metadata get clients/cli/db
+kv metadata put -custom-metadata=team=data -custom-metadata=owner=ops clients/cli/db
+kv metadata put -max-versions=20 -delete-version-after=1h30m clients/cli/db
+kv metadata patch -custom-metadata=team=web clients/cli/db
+kv metadata patch -remove-custom-metadata=owner clients/cli/db
+kv metadata get -mount=clients cli/db
+kv put clients/cli/db user=later
+kv metadata get -format=json clients/cli/db
+kv metadata put -cas-required=true clients/cli/strict
+kv put clients/cli/strict a=1
+kv put -cas=0 clients/cli/strict a=1
+kv metadata get clients/cli/strict
+kv metadata get clients/cli/none
+kv metadata patch -custom-metadata=a=b clients/cli/none
+kv metadata delete clients/cli/db
+kv metadata delete clients/cli/db
+kv get clients/cli/db
+kv delete clients/cli/none
 kv get other/x
-kv put -mount=demo cli/json @FILE
-kv get -format=json demo/cli/json
+kv put -mount=clients cli/json @FILE
+kv get -format=json clients/cli/json
 """
 OTHER = """
 status
-token capabilities demo/data/cli/folder/one
-token capabilities demo/metadata/cli/folder/one
+token capabilities clients/data/cli/folder/one
+token capabilities clients/metadata/cli/folder/one
 token capabilities nowhere/else
 token lookup -format=json
 secrets list
@@ -137,9 +137,9 @@ def test_status_tokens_logins_and_mounts_read_as_those_of_openbao(targets, folde
     mine, theirs = seen["token lookup -format=json"]
     assert json.loads(mine[1])["data"].keys() == json.loads(theirs[1])["data"].keys()
     # OpenBao's policy says `list` for every path; only metadata has a list.
-    mine, theirs = seen["token capabilities demo/data/cli/folder/one"]
+    mine, theirs = seen["token capabilities clients/data/cli/folder/one"]
     assert mine[1] == theirs[1].replace("list, ", "")
-    mine, theirs = seen["token capabilities demo/metadata/cli/folder/one"]
+    mine, theirs = seen["token capabilities clients/metadata/cli/folder/one"]
     assert mine[1] == theirs[1]
     assert [said[1] for said in seen["token capabilities nowhere/else"]] == ["deny", "deny"]
     for said in seen["secrets list"]:
@@ -157,13 +157,13 @@ def test_login_gives_a_token_that_works_and_can_end_itself(targets):
             f"secret_id={target.secret_id}",
         )
         token = given.stdout.strip()
-        assert target.bao("kv", "put", "demo/cli/agent", "a=1", token=token).returncode == 0
-        assert target.bao("kv", "get", "-field=a", "demo/cli/agent", token=token).stdout == "1"
+        assert target.bao("kv", "put", "clients/cli/agent", "a=1", token=token).returncode == 0
+        assert target.bao("kv", "get", "-field=a", "clients/cli/agent", token=token).stdout == "1"
         assert target.bao("token", "revoke", "-self", token=token).returncode == 0
-        assert target.bao("kv", "get", "demo/cli/agent", token=token).returncode == 2
+        assert target.bao("kv", "get", "clients/cli/agent", token=token).returncode == 2
 
 
 def test_a_path_that_is_no_path_here_is_refused_with_what_is_allowed(targets):
-    done = targets[0].bao("kv", "put", "demo/cli/with.dot", "a=1")
+    done = targets[0].bao("kv", "put", "clients/cli/with.dot", "a=1")
     assert done.returncode == 2
     assert "letters, digits, hyphens and underscores" in done.stderr

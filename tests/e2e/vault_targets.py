@@ -16,9 +16,9 @@ from benchmarks.rig.openbao import openbao
 from tests.e2e.server import Server
 
 BAO = Path(sys.executable).parent / "bao"
-MOUNT = "demo"
+MOUNT = "clients"
 _POLICY = """
-path "demo/*" { capabilities = ["create", "read", "update", "patch", "delete", "list"] }
+path "clients/*" { capabilities = ["create", "read", "update", "patch", "delete", "list"] }
 path "sys/mounts" { capabilities = ["read"] }
 path "auth/token/create" { capabilities = ["update"] }
 """
@@ -26,7 +26,7 @@ path "auth/token/create" { capabilities = ["update"] }
 
 @dataclass
 class Target:
-    """An address with a mount `demo` of KV version 2, and three ways to sign in."""
+    """An address with a mount `clients` of KV version 2, and three ways to sign in."""
 
     name: str
     address: str
@@ -66,7 +66,9 @@ class Target:
 def ours(server: Server) -> Iterator[Target]:
     """The service: the demo account owns the mount, an agent may read and write in it."""
     demo = server.quickstart()
-    vault = demo["vault_id"]
+    # Of its own: other tests leave things in that of the demo account.
+    made = server.request("POST", "/v1/vaults", {"name": MOUNT}, demo["token"])
+    vault = made[1]["id"]
     made = server.request(
         "POST", "/v1/agents", {"name": f"ci-{os.urandom(4).hex()}"}, demo["token"]
     )
