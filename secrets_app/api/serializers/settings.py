@@ -9,6 +9,8 @@ from secrets_app.errors import InvalidInput
 from secrets_app.http.durations import parse_duration, show_duration
 from secrets_app.services.secrets import MAX_NOTES, MAX_VERSIONS_BOUND, Settings
 
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+
 
 @extend_schema_field({"type": "integer", "minimum": 0, "maximum": MAX_VERSIONS_BOUND})
 class VersionsBoundField(serializers.Field):  # type: ignore[type-arg]
@@ -63,7 +65,8 @@ class DurationField(serializers.Field):  # type: ignore[type-arg]
     {
         "type": "object",
         "maxProperties": MAX_NOTES,
-        "additionalProperties": {"type": "string", "maxLength": 512},
+        "propertyNames": {"pattern": _PRINTABLE, "minLength": 1, "maxLength": 128},
+        "additionalProperties": {"type": "string", "pattern": _PRINTABLE, "maxLength": 512},
     }
 )
 class NotesField(serializers.DictField):

@@ -23,7 +23,7 @@ from secrets_app.services.transactions.retry import retried
 MAX_VERSIONS_BOUND = 1_000_000
 # Ten years, in seconds.
 LONGEST_LIFE = 3650 * 86_400
-MAX_NOTES, MAX_NOTE_NAME_BYTES, MAX_NOTE_BYTES = 64, 128, 512
+MAX_NOTES, MAX_NOTE_NAME_CHARS, MAX_NOTE_CHARS = 64, 128, 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +127,8 @@ def check_settings(wanted: Settings) -> None:
     notes = wanted.custom_metadata or {}
     if len(notes) > MAX_NOTES or not all(_is_note(*each) for each in notes.items()):
         found["custom_metadata"] = [
-            f"At most {MAX_NOTES} texts of {MAX_NOTE_BYTES} bytes, with names of 1 to"
-            f" {MAX_NOTE_NAME_BYTES} bytes, without control characters."
+            f"At most {MAX_NOTES} texts of {MAX_NOTE_CHARS} characters, with names of 1 to"
+            f" {MAX_NOTE_NAME_CHARS} characters, without control characters."
         ]
     if found:
         raise InvalidInput(found)
@@ -138,8 +138,8 @@ def _is_note(name: Any, text: Any) -> bool:
     return (
         isinstance(name, str)
         and isinstance(text, str)
-        and 0 < len(name.encode()) <= MAX_NOTE_NAME_BYTES
-        and len(text.encode()) <= MAX_NOTE_BYTES
+        and 0 < len(name) <= MAX_NOTE_NAME_CHARS
+        and len(text) <= MAX_NOTE_CHARS
         and not any(character < " " or character == "\x7f" for character in name + text)
     )
 
