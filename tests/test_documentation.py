@@ -41,3 +41,17 @@ def test_every_command_is_mentioned():
     assert {name for name in commands if name not in pages} == set()
     named = set(re.findall(r"manage\.py ([a-z_]+)", pages))
     assert named - get_commands().keys() == set()
+
+
+def test_the_architecture_page_names_every_module_of_the_top_levels():
+    """What is not named there cannot be found there. `migrations` and `templates` are Django's."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    folders = (ROOT / "vaultsite", ROOT / "secrets_app", ROOT / "secrets_app" / "services")
+    names = {
+        each.name + ("/" if each.is_dir() else "")
+        for folder in folders
+        for each in folder.iterdir()
+        if (each.suffix == ".py" and each.stem != "__init__")
+        or (each.is_dir() and (each / "__init__.py").is_file())
+    } - {"migrations/", "apps.py"}
+    assert {name for name in names if name not in page} == set()
