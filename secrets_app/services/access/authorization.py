@@ -11,21 +11,14 @@ from django.utils import timezone
 
 from secrets_app.errors import Forbidden, InconsistentVault, NotFound
 from secrets_app.policy.decision import Decision, Effect, Permission, decide
+from secrets_app.policy.scope import Scope, scope_of
 from secrets_app.services.audit import DENIED, FAILURE, Resource, record
 from secrets_app.services.caller import Caller, VaultAccess
 
 
 def authorize(*, caller: Caller, vault_id: UUID, path: str, permission: Permission) -> Decision:
     """Judge the caller on a valid path. Raises NotFound for the vault, Forbidden with an audit event."""
-    vault = vault_of(caller, vault_id)
-    decision = decide(
-        is_owner=vault.is_owner,
-        rules=vault.rules,
-        path=path,
-        permission=permission,
-        address=caller.actor.address,
-        now=timezone.now(),
-    )
+    decision = _decide(caller, vault_id, path, permission)
     if not decision.allowed:
         details = {
             "path": path,
@@ -39,6 +32,10 @@ def authorize(*, caller: Caller, vault_id: UUID, path: str, permission: Permissi
 
 def may(*, caller: Caller, vault_id: UUID, path: str, permission: Permission) -> bool:
     """Whether the caller has a permission besides the one it came for. Leaves no event."""
+    return _decide(caller, vault_id, path, permission).allowed
+
+
+def _decide(caller: Caller, vault_id: UUID, path: str, permission: Permission) -> Decision:
     vault = vault_of(caller, vault_id)
     return decide(
         is_owner=vault.is_owner,
@@ -47,7 +44,19 @@ def may(*, caller: Caller, vault_id: UUID, path: str, permission: Permission) ->
         permission=permission,
         address=caller.actor.address,
         now=timezone.now(),
-    ).allowed
+    )
+
+
+def scope_for(*, caller: Caller, vault_id: UUID, permission: Permission) -> Scope:
+    """Return what the caller may do with many paths of a vault, at this moment. Raises NotFound."""
+    vault = vault_of(caller, vault_id)
+    return scope_of(
+        is_owner=vault.is_owner,
+        rules=vault.rules,
+        permission=permission,
+        address=caller.actor.address,
+        now=timezone.now(),
+    )
 
 
 def authorize_member(*, caller: Caller, vault_id: UUID) -> None:

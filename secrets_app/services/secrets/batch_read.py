@@ -22,8 +22,7 @@ from secrets_app.errors import (
 from secrets_app.models import SecretVersion
 from secrets_app.models.request_state import current_sizes, versions_by_id
 from secrets_app.policy.decision import Permission
-from secrets_app.policy.scope import scope_of
-from secrets_app.services.access.authorization import vault_of
+from secrets_app.services.access.authorization import scope_for
 from secrets_app.services.audit import DENIED, FAILURE, SUCCESS, Event, Resource, record_all
 from secrets_app.services.caller import Caller
 from secrets_app.services.secrets.batch_memory import Share
@@ -56,14 +55,7 @@ def reveal_many(
     Raises NotFound for the vault; TooLarge beyond BATCH_MAX_BYTES and TooManyRequests where there is
     no room: then nothing is opened, spent or recorded.
     """
-    vault = vault_of(caller, vault_id)
-    scope = scope_of(
-        is_owner=vault.is_owner,
-        rules=vault.rules,
-        permission=Permission.READ,
-        address=caller.actor.address,
-        now=timezone.now(),
-    )
+    scope = scope_for(caller=caller, vault_id=vault_id, permission=Permission.READ)
     allowed = {path for path in paths if scope.covers(path)}
     found = current_sizes(vault_id, allowed)
     share.take(_size(found))

@@ -6,13 +6,11 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
 
 from secrets_app.errors import Forbidden
 from secrets_app.models import Secret, SecretVersion, VaultKey
 from secrets_app.policy.decision import Permission
-from secrets_app.policy.scope import scope_of
-from secrets_app.services.access.authorization import vault_of
+from secrets_app.services.access.authorization import scope_for
 from secrets_app.services.audit import DENIED, Event, Resource, record_all
 from secrets_app.services.caller import Caller
 from secrets_app.services.sealing.vault_keys import active_vault_key
@@ -43,14 +41,7 @@ def authorize_many(*, caller: Caller, vault_id: UUID, paths: Sequence[str]) -> N
 
     Raises NotFound for the vault, Forbidden with an event for each path that was denied.
     """
-    vault = vault_of(caller, vault_id)
-    scope = scope_of(
-        is_owner=vault.is_owner,
-        rules=vault.rules,
-        permission=Permission.WRITE,
-        address=caller.actor.address,
-        now=timezone.now(),
-    )
+    scope = scope_for(caller=caller, vault_id=vault_id, permission=Permission.WRITE)
     denied = [path for path in paths if not scope.covers(path)]
     if not denied:
         return

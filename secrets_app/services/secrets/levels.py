@@ -10,8 +10,8 @@ from django.utils import timezone
 from secrets_app.conf import app_settings
 from secrets_app.models import Secret
 from secrets_app.policy.decision import Permission
-from secrets_app.policy.scope import Scope, scope_of
-from secrets_app.services.access.authorization import vault_of
+from secrets_app.policy.scope import Scope
+from secrets_app.services.access.authorization import scope_for
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.caller import Caller
 from secrets_app.services.transactions.audited import audited_transaction
@@ -41,14 +41,7 @@ def list_level(*, caller: Caller, vault_id: UUID, folder: str) -> list[str]:
 
 
 def _scope(caller: Caller, vault_id: UUID) -> Scope:
-    vault = vault_of(caller, vault_id)
-    return scope_of(
-        is_owner=vault.is_owner,
-        rules=vault.rules,
-        permission=Permission.LIST,
-        address=caller.actor.address,
-        now=timezone.now(),
-    )
+    return scope_for(caller=caller, vault_id=vault_id, permission=Permission.LIST)
 
 
 def _names(scope: Scope, vault_id: UUID, folder: str) -> Iterator[str]:

@@ -14,8 +14,8 @@ from secrets_app.errors import NotFound
 from secrets_app.models import Secret, SecretVersion
 from secrets_app.models.secret import id_at
 from secrets_app.policy.decision import Permission
-from secrets_app.policy.scope import PathRange, Scope, Sieve, scope_of
-from secrets_app.services.access.authorization import vault_of
+from secrets_app.policy.scope import PathRange, Scope, Sieve
+from secrets_app.services.access.authorization import scope_for
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.caller import Caller
 from secrets_app.services.secrets.cursors import Cursors
@@ -123,15 +123,8 @@ def _listed(vault_id: UUID) -> QuerySet[SecretVersion]:
 
 
 def _page(caller: Caller, vault_id: UUID, wanted: ListQuery) -> Page:
-    vault = vault_of(caller, vault_id)
     now = timezone.now()
-    scope = scope_of(
-        is_owner=vault.is_owner,
-        rules=vault.rules,
-        permission=Permission.LIST,
-        address=caller.actor.address,
-        now=now,
-    )
+    scope = scope_for(caller=caller, vault_id=vault_id, permission=Permission.LIST)
     cursors = Cursors(
         principal_id=caller.id, vault_id=vault_id, question=wanted.question(), now=now
     )
