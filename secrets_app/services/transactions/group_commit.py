@@ -1,19 +1,19 @@
-"""What several requests want to store, committed together.
+"""Commit the writes of concurrent requests together (group commit).
 
-Each request waits for the commit of its own, and answers after it. But while one commit is under way,
-those who come meanwhile gather, and the next of them to get its turn stores for all. A commit costs far
+Each request waits for the commit of its own writes, and answers after it. While one commit is under
+way, later requests gather. The next of them to get its turn commits for all, since a commit costs far
 more than what is committed.
 
-Who waits for a lock waits alone. Within a turn nothing waits for a lock longer than `_LONGEST_LOCK`. A
-group that fails, for this or any other reason, is undone as a whole, and then each of its threads carries
-out its own act by itself, out of turn and side by side with the others. There it may wait for as long as
-somebody holds the lock, while later groups go on. So one held lock costs the others `_LONGEST_LOCK` for
-each request that wants it, and no more.
+A request that waits for a lock waits alone. Within a turn nothing waits for a lock longer than
+`_LONGEST_LOCK`. A group that fails, for this or any other reason, is undone as a whole. Then each of
+its threads runs its own statement by itself, out of turn and beside the others. There it may wait for
+as long as somebody holds the lock, while later groups go on. So one held lock costs the others
+`_LONGEST_LOCK` for each request that wants it, and no more.
 
-Nothing is stored twice. An act is carried out anew only after the database has undone it. When the
-connection is lost, nobody can know whether the commit took place, and everybody in the group is told so.
+Nothing is stored twice. A statement is run again only after the database has undone it. When the
+connection is lost, nobody can know whether the commit took place, and everybody in the group is told.
 
-On SQLite there is one lock, of the whole database. A group waits for it as a request alone would, for at
+SQLite has one lock, for the whole database. A group waits for it as a single request would, for at
 most the `timeout` of the settings, since until then nobody in any process could write.
 """
 
@@ -34,7 +34,7 @@ _LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL, Appendix A
 
 
 class _Waiting:
-    """What one thread has brought, and what became of it."""
+    """Hold what one thread wants to commit, and what became of it."""
 
     __slots__ = ("act", "error", "goes_alone", "is_done", "result", "rows")
 
@@ -71,7 +71,7 @@ class _GroupCommit:
         return mine.result
 
     def _store_all(self) -> None:
-        """Store what has gathered. One thread at a time is here, so nobody else stores what it takes."""
+        """Store what has gathered. Only one thread at a time is here, so nobody else stores what it takes."""
         waiting = self._gathering[:]
         del self._gathering[: len(waiting)]
         try:
