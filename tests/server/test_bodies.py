@@ -62,3 +62,25 @@ def test_a_slow_body_is_refused_and_holds_nothing_any_longer(monkeypatch):
             read(bodies, sender(b"x" * 1000, more=True))
         assert refused.value.status == 408
     assert read(bodies, sender(b"x" * 3 * FREE_BYTES))
+
+
+def test_one_address_gets_a_part_of_the_budget():
+    """So that a few connections of a stranger do not keep the bodies of others out."""
+    size = 10 * FREE_BYTES
+    bodies = Bodies(longest=size, budget=4 * size)
+    assert len(asyncio.run(bodies.read(sender(b"x" * size), None, address="192.0.2.1"))) == size
+    with pytest.raises(Refused) as refused:
+        asyncio.run(bodies.read(sender(b"x" * size), None, address="192.0.2.1"))
+    assert refused.value.status == 503
+    assert len(asyncio.run(bodies.read(sender(b"y" * size), None, address="192.0.2.2"))) == size
+    bodies.give_back(size, "192.0.2.1")
+    assert len(asyncio.run(bodies.read(sender(b"x" * size), None, address="192.0.2.1"))) == size
+
+
+def test_a_body_that_the_server_cannot_frame_is_refused():
+    async def receive():
+        raise RuntimeError("a broken chunk")
+
+    with pytest.raises(Refused) as refused:
+        read(Bodies(longest=10), receive)
+    assert refused.value.status == 400

@@ -4,13 +4,16 @@ import asyncio
 import io
 import json
 import logging
+import re
 from collections import deque
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 from secrets_app import metrics
 from secrets_app.api.problems import CONTENT_TYPE, problem_body
+from secrets_app.services.access import client_address
 from vaultsite.server.answers import (
     PIECE_BYTES,
     Headers,
@@ -28,6 +31,12 @@ WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 _Rest = tuple[Paced, bytes, Any]
 
 logger = logging.getLogger("vaultsite.server")
+
+# What has to name its caller: everything of the two doors but the ways to sign in.
+_DOOR = re.compile(r"/v1/(?!auth/)|/vault/v1/(?!auth/)")
+# The longest body elsewhere: to sign in, and of pages.
+PUBLIC_BYTES = 64 * 1024
+_TOO_LARGE = Refused(413, f"The body is larger than {PUBLIC_BYTES} bytes.")
 
 # How long the tasks of answered requests may wait for the next request to wake the event loop up.
 _FINISH_EVERY_S = 0.1
@@ -56,37 +65,49 @@ class Application:
         if self._is_new:
             self._is_new = False
             give_up_unread_connections()
-        held = 0
+        held, address = 0, None
+        environ: dict[str, Any] = {}
         try:
             environ = environ_of(scope)
             length = environ.get("CONTENT_LENGTH")
             if "HTTP_TRANSFER_ENCODING" in environ or (length and length != "0"):
-                body = await self._body(environ, receive, length)
+                address = client_address(SimpleNamespace(META=environ))
+                body = await self._body(environ, receive, length, address)
                 held = len(body)
                 await self._through_django(environ, body, send)
             else:
                 await self._through_django(environ, b"", send)
         except Refused as refused:
-            _refuse(send, refused)
+            _refuse(send, refused, environ.get("PATH_INFO", ""))
         except Gone:
             return
         finally:
-            self._bodies.give_back(held)
+            self._bodies.give_back(held, address)
 
-    async def _body(self, environ: dict[str, Any], receive: Receive, length: str | None) -> bytes:
+    async def _body(
+        self, environ: dict[str, Any], receive: Receive, length: str | None, address: str | None
+    ) -> bytes:
         """Read the body, unless Django refuses the request without it: by the length that it claims, or
-        since nobody is named who sends it."""
-        path = environ["PATH_INFO"]
-        needs_caller = path.startswith("/v1/") and not path.startswith("/v1/auth/")
-        if needs_caller and "HTTP_AUTHORIZATION" not in environ:
+        since nobody is named who sends it. Only who names somebody to a door may send a large one."""
+        door = _DOOR.match(environ["PATH_INFO"])
+        is_named = "HTTP_AUTHORIZATION" in environ or "HTTP_X_VAULT_TOKEN" in environ
+        if door and not is_named:
             environ.setdefault("CONTENT_LENGTH", "0")
             return b""
+        longest = self._longest if door else PUBLIC_BYTES + 1
         if length is None:
-            body = await self._bodies.read(receive, None)
+            body = await self._bodies.read(receive, None, address=address, longest=longest)
+            if not door and len(body) > PUBLIC_BYTES:
+                self._bodies.give_back(len(body), address)
+                raise _TOO_LARGE
             environ["CONTENT_LENGTH"] = str(len(body))
             return body
         said = int(length[:20])
-        return b"" if said > self._longest else await self._bodies.read(receive, said)
+        if said > longest:
+            if not door:
+                raise _TOO_LARGE
+            return b""
+        return await self._bodies.read(receive, said, address=address, longest=longest)
 
     async def _through_django(self, environ: dict[str, Any], body: bytes, send: Send) -> None:
         """Wait, while a thread runs Django, and send a long answer. A short one was sent by the thread, and
@@ -204,12 +225,15 @@ def _spelt(status: str, headers: list[tuple[str, str]]) -> tuple[int, Headers]:
     ]
 
 
-def _refuse(send: Send, refused: Refused) -> None:
+def _refuse(send: Send, refused: Refused, path: str) -> None:
     """Answer without Django, with what its answers have: an id, a line in the log, and the count."""
     request_id = uuid4()
-    body = problem_body(refused.status, detail=refused.detail, request_id=request_id)
+    is_vault = path.startswith("/vault/")
+    body: Any = {"errors": [refused.detail]}
+    if not is_vault:
+        body = problem_body(refused.status, detail=refused.detail, request_id=request_id)
     headers = [
-        (b"content-type", CONTENT_TYPE.encode()),
+        (b"content-type", b"application/json" if is_vault else CONTENT_TYPE.encode()),
         (b"x-request-id", str(request_id).encode()),
         (b"cache-control", b"no-store"),
         (b"connection", b"close"),

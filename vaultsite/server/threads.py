@@ -2,10 +2,13 @@
 and wakes the thread that rested longest; here the one that ran last goes on, whose database connection
 and caches are warm, and no more threads start than are busy at once."""
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
+
+logger = logging.getLogger("vaultsite.server")
 
 Job = Callable[[], None]
 
@@ -22,7 +25,7 @@ class Threads:
         self._lock = threading.Lock()
 
     def run(self, job: Job) -> None:
-        """Have `job` run by a thread, now or when one is free. It must not raise."""
+        """Have `job` run by a thread, now or when one is free."""
         with self._lock:
             if self._idle:
                 inbox = self._idle.pop()
@@ -40,7 +43,10 @@ class Threads:
         while True:
             job: Job | None = inbox.get()
             while job is not None:
-                job()
+                try:
+                    job()
+                except Exception:  # a thread that ended would never be replaced
+                    logger.exception("a request failed outside Django")
                 with self._lock:
                     job = self._waiting.popleft() if self._waiting else None
                     if job is None:

@@ -71,7 +71,7 @@ class _GroupCommit:
         return mine.result
 
     def _store_all(self) -> None:
-        """Store what has gathered. Only one thread at a time is here, so nobody else stores what it takes."""
+        """Store what has gathered. One thread at a time is here, so nobody else stores what it takes."""
         waiting = self._gathering[:]
         del self._gathering[: len(waiting)]
         try:
