@@ -132,12 +132,13 @@ class InvalidPath(InvalidInput):
 
 
 class InvalidPattern(InvalidInput):
-    def __init__(self) -> None:
+    def __init__(self, most_segments: int) -> None:
         super().__init__(
             {
                 "secret_path_pattern": [
                     "A pattern is made of path segments, `*` (exactly one segment) and `**` (any"
-                    " number of segments), joined by single slashes, at most 512 characters."
+                    " number of segments), joined by single slashes, at most 512 characters and"
+                    f" {most_segments} segments."
                 ]
             }
         )

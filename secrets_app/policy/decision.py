@@ -13,7 +13,7 @@ from uuid import UUID
 
 from secrets_app.errors import InvalidConditions
 from secrets_app.policy.conditions import parse_conditions
-from secrets_app.policy.pattern import matches
+from secrets_app.policy.pattern import patterns_of
 
 
 class Permission(StrEnum):
@@ -80,10 +80,10 @@ def decide(
         return Decision(True, Reason.OWNER)
     allows: list[UUID] = []
     denies: list[UUID] = []
-    for rule in rules:
-        if matches(rule.pattern, path) and holds(
-            rule, permission=permission, address=address, now=now
-        ):
+    given = tuple(rules)
+    for number in patterns_of(tuple([rule.pattern for rule in given])).which(path):
+        rule = given[number]
+        if holds(rule, permission=permission, address=address, now=now):
             (allows if rule.effect == Effect.ALLOW else denies).append(rule.policy_id)
     if denies:
         return Decision(False, Reason.DENIED, tuple(denies))

@@ -4,18 +4,20 @@ Everything that does not depend on the path (permission, expiry, conditions) is 
 remains are patterns, and from the allowing ones follows where in the order of paths to look at all.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from secrets_app.policy.decision import Effect, Permission, Rule, holds
-from secrets_app.policy.pattern import as_regex, matches
+from secrets_app.policy.pattern import GAP_REGEX, Patterns, as_regex, patterns_of
 
 # Sorts after every character a path can have.
 _AFTER = "\x7f"
 # … and before every one (NUL would do too, but PostgreSQL does not take it).
 _NEXT = "\x01"
 _MAX_SIEVE_CHARS = 4096
+# Each of them is tried at every segment of a path, by engines that backtrack.
+_MOST_GAPS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,18 @@ class Scope:
 
     allows: tuple[str, ...] | None
     denies: tuple[str, ...]
+    _allowing: Patterns = field(init=False, repr=False, compare=False)
+    _denying: Patterns = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_allowing", patterns_of(self.allows or ()))
+        object.__setattr__(self, "_denying", patterns_of(self.denies))
 
     def covers(self, path: str) -> bool:
         """Whether `decide` would allow this valid path."""
         if self.allows is None:
             return True
-        if any(matches(pattern, path) for pattern in self.denies):
-            return False
-        return any(matches(pattern, path) for pattern in self.allows)
+        return self._allowing.match_any(path) and not self._denying.match_any(path)
 
     def sieve(self) -> Sieve:
         """What a database may leave out on the way: rows that are certainly not covered."""
@@ -56,11 +62,12 @@ class Scope:
             return Sieve(None, None)
         allows = [as_regex(pattern) for pattern in self.allows]
         denies = [as_regex(pattern) for pattern in self.denies]
-        is_known = all(each is not None for each in allows)
-        return Sieve(
-            _any_of([each[0] for each in allows if each is not None]) if is_known else None,
-            _any_of([each[0] for each in denies if each is not None and each[1]]),
-        )
+        kept = dict.fromkeys(each[0] for each in allows if each is not None)
+        dropped = dict.fromkeys(each[0] for each in denies if each is not None and each[1])
+        is_whole = all(each is not None for each in allows) and len(_gaps(kept)) <= _MOST_GAPS
+        for text in _gaps(dropped)[_MOST_GAPS:]:
+            del dropped[text]
+        return Sieve(_any_of(kept) if is_whole else None, _any_of(dropped))
 
     def ranges(self, prefix: str) -> list[PathRange]:
         """Ranges outside of which nothing is covered, sorted, apart from each other, in `prefix`."""
@@ -101,9 +108,13 @@ def scope_of(
     )
 
 
-def _any_of(expressions: Sequence[str]) -> str | None:
+def _gaps(expressions: Iterable[str]) -> list[str]:
+    return [each for each in expressions if GAP_REGEX in each]
+
+
+def _any_of(expressions: Iterable[str]) -> str | None:
     """None also when it would be so long that a database takes more time to read it than to do without."""
-    text = "|".join(dict.fromkeys(expressions))
+    text = "|".join(expressions)
     return rf"\A(?:{text})\Z" if 0 < len(text) <= _MAX_SIEVE_CHARS else None
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secrets_app.errors import InvalidPattern
-from secrets_app.policy.pattern import matches, parse_pattern
+from secrets_app.policy.pattern import matches, parse_pattern, patterns_of
 from tests.policy.reference import slow_match
 from tests.policy.test_path import ALLOWED
 
@@ -109,3 +109,36 @@ def test_valid_patterns_are_returned_as_they_are(pattern):
 def test_anything_else_is_refused(pattern):
     with pytest.raises(InvalidPattern):
         parse_pattern(pattern)
+
+
+longer = st.lists(st.sampled_from(["a", "b", "*", "**"]), min_size=1, max_size=12).map("/".join)
+
+
+@pytest.mark.no_cover
+@settings(max_examples=1000)
+@given(
+    st.lists(longer | st.sampled_from(["a*", "", "a//b", "***"]), max_size=6),
+    st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=10),
+)
+def test_many_patterns_together_match_what_each_matches(patterns, path):
+    expected = [n for n, each in enumerate(patterns) if slow_match(each.split("/"), path)]
+    together = patterns_of(tuple(patterns))
+    assert together.which("/".join(path)) == expected
+    assert together.match_any("/".join(path)) is bool(expected)
+
+
+def test_more_and_longer_patterns_than_are_kept_compiled_match_too():
+    """Also stored ones that are longer than new ones may be, and more segments than masks are kept."""
+    patterns = tuple(f"**/{'a/' * 100}*/x{n}/**" for n in range(400))
+    together = patterns_of(patterns)
+    for n in (0, 7, 255, 256, 399):
+        assert together.which(f"{'a/' * 120}x{n}") == [n]
+        assert together.which(f"x{n}/{'a/' * 100}b") == []
+    assert together.which("/".join(f"x{n}" for n in range(400))) == []
+
+
+def test_a_new_pattern_has_at_most_32_segments():
+    assert parse_pattern("/".join(["a", "**"] * 16)).count("/") == 31
+    with pytest.raises(InvalidPattern) as caught:
+        parse_pattern("/".join(["a", "**"] * 16 + ["a"]))
+    assert "32 segments" in caught.value.errors["secret_path_pattern"][0]

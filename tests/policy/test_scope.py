@@ -48,7 +48,7 @@ def test_a_scope_agrees_with_decisions_and_its_ranges_miss_nothing(
 
 
 long_patterns = st.lists(
-    st.one_of(segments, st.sampled_from(["*", "**", "**"])), min_size=1, max_size=8
+    st.one_of(segments, st.sampled_from(["*", "**", "**"])), min_size=1, max_size=14
 ).map("/".join)
 
 
@@ -72,10 +72,12 @@ def test_a_sieve_keeps_everything_that_is_covered(allows, denies, path_list):
 @given(long_patterns, st.lists(paths, max_size=8))
 def test_a_pattern_with_one_gap_is_sieved_exactly(pattern, path_list):
     expression, is_exact = as_regex(pattern)
-    assert is_exact or pattern.count("**") > 1
+    assert is_exact or pattern.count("**") > 1 or pattern.count("/") > 8
     for path in path_list:
         if is_exact:
             assert bool(re.fullmatch(expression, path)) is matches(pattern, path)
+        elif matches(pattern, path):
+            assert re.fullmatch(expression, path)
 
 
 @pytest.mark.parametrize("odd", ["a.*", "a/", "(", "a" * 600, "a|b"])
@@ -104,3 +106,16 @@ def test_a_literal_beginning_narrows_where_to_look():
         PathRange("team/app", "team/app\x01"),
         PathRange("team/app/", "team/app/\x7f"),
     ]
+
+
+def test_what_backtracks_is_bounded_in_a_sieve():
+    """Each `**` with something behind it is tried at every segment of every row."""
+    gapped = tuple(f"**/a/k{n}" for n in range(50))
+    assert Scope((*gapped, "b"), ()).sieve().keep is None
+    drop = Scope(("**",), (*gapped, "b/c")).sieve().drop
+    assert drop.count("(?:[^/]+/)*") == 8
+    assert re.search(drop, "b/c")
+    text, is_exact = as_regex("top/**/" + "a/" * 200 + "b")
+    assert (text.count("/"), is_exact) == (1 + 2 + 7, False)
+    assert re.fullmatch(text, "top/x/" + "a/" * 200 + "b")
+    assert not re.fullmatch(text, "top/x/" + "a/" * 200 + "c")
