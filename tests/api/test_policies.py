@@ -80,6 +80,7 @@ BAD = [
     ("secret_path_pattern", "a//b"),
     ("secret_path_pattern", "+"),
     ("secret_path_pattern", "a\n"),
+    ("secret_path_pattern", "a/" * 32 + "a"),
     ("secret_path_pattern", 5),
     ("secret_path_pattern", None),
     ("principal_type", "everybody"),
@@ -181,6 +182,40 @@ def test_a_policy_is_reached_through_its_own_vault_only(alice, bob, charlie, vau
     assert alice.api.delete(url(vault, uuid4())).status_code == 404
     assert alice.api.delete(url(vault, "x")).status_code == 400
     assert Policy.objects.get().effect == "allow"
+
+
+def test_one_principal_or_group_has_at_most_1000_policies_in_a_vault(
+    alice, bob, charlie, robot, vault
+):
+    group = Group.objects.create(name="crowd")
+    group.user_set.add(alice.user)
+    mine = {"vault": vault, "permissions": ["read"], "created_by": alice.principal}
+    for who in ({"principal": bob.principal}, {"group": group}):
+        Policy.objects.bulk_create(Policy(pattern=f"p/{n}", **who, **mine) for n in range(999))
+    for fields in (for_person(bob, "last"), for_group("crowd")):
+        assert alice.api.post(url(vault), fields).status_code == 201
+        refused = alice.api.post(url(vault), fields)
+        assert refused.status_code == 409
+        assert "1000 policies" in refused.json()["detail"]
+    assert Policy.objects.count() == 2000
+    for who in (charlie, robot):
+        assert alice.api.post(url(vault), for_person(who)).status_code == 201
+    other = vault_of(alice, "other")
+    assert alice.api.post(url(other), for_person(bob)).status_code == 201
+    Policy.objects.filter(vault=vault, principal=bob.principal).first().delete()
+    assert alice.api.post(url(vault), for_person(bob)).status_code == 201
+
+
+def test_a_stored_pattern_longer_than_new_ones_may_be_is_judged(alice, bob, vault):
+    path = "a/" * 60 + "b"
+    alice.api.put(secret_url(vault, path), body())
+    allow(bob, vault, "**/" + "a/" * 50 + "*", "read")
+    assert bob.api.get(secret_url(vault, path)).status_code == 200
+    listed = bob.api.get(f"/v1/vaults/{vault.id}/secrets").json()["secrets"]
+    assert [each["path"] for each in listed] == [path]
+    deny(bob, vault, "**/" + "a/" * 55 + "b", "read")
+    assert bob.api.get(secret_url(vault, path)).status_code == 403
+    assert bob.api.get(f"/v1/vaults/{vault.id}/secrets").json()["secrets"] == []
 
 
 # --- groups ---------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from secrets_app.api.serializers.fields import (
 )
 from secrets_app.models import Policy
 from secrets_app.policy.decision import GRANTABLE, Effect, Permission
+from secrets_app.policy.path import MAX_PATH_CHARS
+from secrets_app.policy.pattern import MAX_SEGMENTS
 from secrets_app.services.access import PRINCIPAL_TYPES, NewPolicy
 
 
@@ -78,7 +80,12 @@ class ConditionsField(JSONObjectField):
 
 
 class PolicyCreateSerializer(StrictSerializer):
-    secret_path_pattern = StringField()
+    secret_path_pattern = StringField(
+        help_text=(
+            "Path segments, `*` (exactly one segment) and `**` (any number of segments, also none), joined"
+            f" by single slashes; at most {MAX_PATH_CHARS} characters and {MAX_SEGMENTS} segments."
+        )
+    )
     principal_type = _choices(PRINCIPAL_TYPES)
     principal_id = StringField(max_length=150, help_text="An id, or a group's name.")
     permissions = BoundedListField(child=_choices(GRANTABLE), min_length=1, max_length=8)

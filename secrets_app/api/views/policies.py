@@ -44,7 +44,8 @@ class PolicyViewSet(ApiViewSet):
         responses={201: PolicySerializer} | problems(400, 401, 403, 404, 409, 413, 415, 422, 500),
     )
     def create(self, request: Request, vault_id: UUID) -> Response:
-        """It holds from the next request on."""
+        """It holds from the next request on. A principal or group has at most 1000 in a vault, expired ones
+        counted: then it is a 409."""
         body = PolicyCreateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         return self.once(

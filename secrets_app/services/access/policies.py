@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
 
-from secrets_app.errors import InvalidInput, NotFound
+from secrets_app.errors import Conflict, InvalidInput, NotFound
 from secrets_app.models import Policy, Principal
 from secrets_app.models.rules import groups_of
 from secrets_app.policy.conditions import parse_conditions
@@ -22,6 +22,8 @@ from secrets_app.services.caller import Caller
 from secrets_app.services.transactions.idempotency import IdempotencyClaim
 
 PRINCIPAL_TYPES = ("user", "agent", "group")
+# For one principal or group in one vault: a request pays for all policies of its caller.
+MOST_POLICIES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,9 @@ def create_policy(
     anybody else a group that is not there and one of others are the same. Ids of principals are random,
     so whoever knows one was given it.
 
-    Raises InvalidInput (with InvalidPattern and InvalidConditions) that names the field.
+    Raises InvalidInput (with InvalidPattern and InvalidConditions) that names the field, and Conflict where
+    there are MOST_POLICIES for the same principal or group. Concurrent requests may pass that by as many as
+    they are: it bounds what a request costs, and no lock is worth that.
     """
     policy = Policy(
         vault_id=vault_id,
@@ -59,6 +63,7 @@ def create_policy(
         **_grantee(caller, new.principal_type, new.principal_id),
     )
     with transaction.atomic():
+        _require_room(policy)
         policy.save(force_insert=True)
         _record("policy.create", caller, policy)
         if once is not None:
@@ -100,6 +105,17 @@ def delete_policy(*, caller: Caller, vault_id: UUID, policy_id: UUID) -> None:
         policy = _locked(vault_id, policy_id)
         _record("policy.delete", caller, policy)
         policy.delete()
+
+
+def _require_room(policy: Policy) -> None:
+    whose: dict[str, Any] = {"principal_id": policy.principal_id, "group_id": policy.group_id}
+    there = Policy.objects.filter(vault_id=policy.vault_id, **whose)
+    if there[:MOST_POLICIES].count() >= MOST_POLICIES:
+        raise Conflict(
+            f"This principal or group has {MOST_POLICIES} policies in this vault, the most there may be."
+            " Delete some that are not needed, or expired, or put one pattern with `*` or `**` in the"
+            " place of many."
+        )
 
 
 def _policies(vault_id: UUID) -> QuerySet[Policy]:
