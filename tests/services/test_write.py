@@ -113,14 +113,14 @@ def test_a_revival_brings_back_what_is_within_its_retention_and_nothing_older(
 @pytest.mark.parametrize(("times", "status"), [(4, 201), (5, 409)])
 def test_a_write_at_a_path_that_is_purged_again_and_again(alice, vault, monkeypatch, times, status):
     """It starts anew, five times at most, and says then what it was."""
-    make_and_lock, vanished = write._make_and_lock, iter(range(times))
+    create_and_lock, vanished = write._create_and_lock, iter(range(times))
 
     def while_somebody_purges(*arguments):
         if next(vanished, None) is not None:
-            raise write._Vanished
-        return make_and_lock(*arguments)
+            raise write._PurgedMeanwhile
+        return create_and_lock(*arguments)
 
-    monkeypatch.setattr(write, "_make_and_lock", while_somebody_purges)
+    monkeypatch.setattr(write, "_create_and_lock", while_somebody_purges)
     response = put_once(alice.api, vault, "a", "new")
     assert response.status_code == status
     if status == 409:
