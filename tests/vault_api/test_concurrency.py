@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from secrets_app.models import Secret
 from tests.api.test_concurrency import all_at_once
 from tests.cast import body, secret_url
 from tests.vault_api.conftest import Door
@@ -45,6 +46,24 @@ def test_readers_at_both_doors_get_as_many_accesses_as_there_are(alice, vault):
 
     bearer = {"Authorization": f"Bearer {token}"}
     assert sum(all_at_once(read, 24)) == 5
+
+
+def test_patches_under_readers_make_no_more_accesses_than_there_were(alice, vault):
+    alice.api.put(secret_url(vault, "a"), body('{"k": 1}', max_access_count=5))
+    token = alice.token
+
+    def work(n):
+        mine = Door(token)
+        if n % 4 == 0:
+            mine("PATCH", "team/data/a", {"data": {f"k{n}": n}})
+            return 0
+        return sum(mine.data("team/a", f"?version={v}") != 404 for v in range(1, 6))
+
+    seen = sum(all_at_once(work, 16))
+    versions = range(1, Secret.objects.get().current_version + 1)
+    for version in [*versions] * 5:
+        seen += Door(token).data("team/a", f"?version={version}") != 404
+    assert seen == 5
 
 
 def test_a_bound_that_changes_under_writers_keeps_numbers_whole(alice, vault):

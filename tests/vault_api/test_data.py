@@ -106,6 +106,10 @@ def test_a_patch_lifts_no_bound_of_the_version_before(alice, vault, door):
     assert (patched["max_access_count"], patched["expires_at"]) == (1, soon)
     assert patched["metadata"] == {"t": 1}
     assert alice.api.get(secret_url(vault, "a")).status_code == 410
+    # What was left moved along: the version before has nothing left of its own.
+    assert door(alice).data("team/a", "?version=1") == 404
+    version_1 = secret_url(vault, "a").replace("/secrets/", "/secret-version/") + "/1"
+    assert alice.api.get(version_1).status_code == 410
     assert door(alice)("PATCH", "team/data/a", {"data": {}}).status_code == 404
 
 

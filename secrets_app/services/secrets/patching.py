@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db.models import F
 from django.utils import timezone
 
 from secrets_app.crypto.plaintext import Plaintext
@@ -42,7 +43,7 @@ def patch_secret(
     """Store what `change` makes of the current version; the caller is authorised already to write.
 
     Nobody is shown the value, so no access is spent; but what bounds the old version bounds the new one:
-    it keeps expiry, metadata and rotation policy, and has as many accesses as were left.
+    it keeps expiry, metadata and rotation policy. The accesses that were left move to it from the old one.
     Raises NotFound, Unavailable, PreconditionFailed, PreconditionRequired, OpenError, ProviderError, and
     what `change` raises.
     """
@@ -72,6 +73,9 @@ def patch_secret(
             rotation_policy=current.rotation_policy,
             max_access_count=left,
         )
+        if left is not None:
+            # They move: nothing is left to read of the version before, nor to a reader who waits now.
+            SecretVersion.objects.filter(pk=current.pk).update(access_count=F("max_access_count"))
         version = add_version(secret, following, vault_key=vault_key, created_by_id=caller.id)
         record_all([write_event(version, "secret.write")], actor=caller.actor)
     return version
