@@ -1,12 +1,15 @@
 """Many clients of the Vault door on one secret, each with a database connection of its own."""
 
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connection, connections, transaction
 
-from secrets_app.models import Secret
+from secrets_app.models import Secret, SecretSettings
 from tests.api.test_concurrency import all_at_once
-from tests.cast import body, secret_url
+from tests.cast import Api, allow, body, secret_url
 from tests.vault_api.conftest import Door
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,6 +79,71 @@ def test_a_bound_that_changes_under_writers_keeps_numbers_whole(alice, vault):
 
     assert set(all_at_once(work, 16)) == {200, 204}
     assert Door(token)("GET", "team/metadata/a").json()["data"]["current_version"] == 12
+
+
+def test_settings_changed_at_once_undo_nothing_of_each_other(alice, bob, vault):
+    """Nor does somebody's note undo what the owner set."""
+    allow(bob, vault, "**", "read", "write")
+    owner, writer = alice.token, bob.token
+    bodies = [{"cas_required": True}, {"max_versions": 3}, {"delete_version_after": "1h"}]
+
+    def change(n):
+        if n < len(bodies):
+            return Door(owner)("PUT", "team/metadata/a", bodies[n]).status_code
+        note = {"custom_metadata": {f"k{n}": "x"}}
+        return Door(writer)("PATCH", "team/metadata/a", note).status_code
+
+    for _ in range(3):
+        Door(owner)("DELETE", "team/metadata/a")
+        Door(owner)("PUT", "team/metadata/a", {"custom_metadata": {"first": "x"}})
+        assert set(all_at_once(change, 12)) == {204}
+        told = Door(owner)("GET", "team/metadata/a").json()["data"]
+        assert (told["cas_required"], told["max_versions"]) == (True, 3)
+        assert told["delete_version_after"] == "1h0m0s"
+        assert told["custom_metadata"].keys() == {"first", *(f"k{n}" for n in range(3, 12))}
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.parametrize("path", ["a", "new"])
+def test_a_write_that_waited_heeds_what_was_set_meanwhile(alice, vault, path):
+    """The writer reads the secret before the settings are committed, and its lock after that."""
+    token, base = alice.token, f"/v1/vaults/{vault.pk}"
+    Door(token).put("team/a", {"n": 1})
+    Door(token)("PUT", "team/metadata/new", {"max_versions": 5})
+    items = [{"path": path} | body("x")]
+    bearer = {"Authorization": f"Bearer {token}"}
+
+    def write():
+        try:
+            url = f"{base}/secrets:batchWrite"
+            return Api().post(url, {"secrets": items}, headers=bearer).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            secret = Secret.objects.select_for_update().get(path=path)
+            SecretSettings.objects.update_or_create(
+                secret=secret, vault_id=vault.pk, defaults={"cas_required": True}
+            )
+            waiting = pool.submit(write)
+            wait_for_a_lock()
+        assert waiting.result(timeout=30) == 428
+
+
+def wait_for_a_lock():
+    """Return once a connection of this database waits for a row that another holds."""
+    query = """SELECT count(*) FROM pg_stat_activity
+               WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+    for _ in range(600):
+        with connection.cursor() as cursor:
+            # Within a transaction the view is as it was at first sight.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(query)
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.05)
+    raise AssertionError("nobody waits")
 
 
 @pytest.mark.only_on("postgresql")

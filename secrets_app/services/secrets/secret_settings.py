@@ -92,7 +92,8 @@ def change_settings(
     Raises InvalidInput, Forbidden, NotFound with `must_exist` where there is nothing, StillRunning.
     """
     now = _present(vault_id, path)
-    if change(now).max_versions != now.max_versions:
+    is_owners = change(now).max_versions != now.max_versions
+    if is_owners:
         require_owner(caller=caller, vault_id=vault_id, action="secret.configure", path=path)
     with audited_transaction("secret.configure", caller=caller, vault_id=vault_id, path=path):
         if must_exist and not Secret.objects.filter(vault_id=vault_id, path=path).exists():
@@ -101,8 +102,10 @@ def change_settings(
         row = settings_of(secret)
         before = read_settings(row)
         wanted = change(before)
-        if before.max_versions != now.max_versions:
-            wanted = replace(wanted, max_versions=before.max_versions)  # its owner was faster
+        if not is_owners:
+            wanted = replace(
+                wanted, max_versions=before.max_versions
+            )  # its owner may have been faster
         check_settings(wanted)
         _store(secret, row, wanted)
         record(

@@ -183,21 +183,16 @@ def destroy_oldest(secrets: Sequence[Secret]) -> None:
 
 
 def lock_or_create(vault_id: UUID, paths: Sequence[str]) -> dict[str, Secret]:
-    """Return the secrets at paths, locked until the transaction ends. Missing ones are created.
+    """Return the secrets at paths, locked until the transaction ends, with their settings. Missing ones
+    are created.
 
     Missing rows are created first and then all are locked, both in the order of paths, so no two writers
     wait for each other. If a purge removes a row in between, it starts again without any lock. Raises
     Conflict after a few attempts.
     """
-    rows = (
-        Secret.objects.select_related("settings")
-        .filter(vault_id=vault_id, path__any_of=paths)
-        .order_by("path")
-    )
-    if len(paths) == 1:
-        secret = rows.select_for_update(of=("self",)).first()
-        if secret is not None:
-            return {secret.path: secret}
+    rows = Secret.objects.filter(vault_id=vault_id, path__any_of=paths).order_by("path")
+    if len(paths) == 1 and (found := _locked(rows)):
+        return found
     for _ in range(_ATTEMPTS):
         with suppress(_PurgedMeanwhile), transaction.atomic():
             return _create_and_lock(rows, vault_id, paths)
@@ -212,10 +207,17 @@ def _create_and_lock(
     rows: QuerySet[Secret], vault_id: UUID, paths: Sequence[str]
 ) -> dict[str, Secret]:
     create_missing(rows, vault_id, paths)
-    locked = {secret.path: secret for secret in rows.select_for_update(of=("self",))}
-    if len(locked) < len(paths):
+    found = _locked(rows)
+    if len(found) < len(paths):
         raise _PurgedMeanwhile
-    return locked
+    return found
+
+
+def _locked(rows: QuerySet[Secret]) -> dict[str, Secret]:
+    # Settings take a statement of their own, after the lock. Of rows that are joined, PostgreSQL returns
+    # what they were before it waited.
+    locked = rows.select_for_update().prefetch_related("settings")
+    return {secret.path: secret for secret in locked}
 
 
 def create_missing(rows: QuerySet[Secret], vault_id: UUID, paths: Sequence[str]) -> None:
