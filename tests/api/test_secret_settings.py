@@ -6,6 +6,7 @@ import pytest
 
 from secrets_app.models import AuditEvent, SecretVersion
 from tests.cast import allow, body, deny, secret_url
+from tests.vault_api.conftest import Door
 
 NOTES = {"team": "data", "runbook": "wiki/42"}
 
@@ -72,6 +73,36 @@ def test_no_more_versions_are_kept_than_either_bound_allows(
         write(alice, vault, f"value {number}")
     left = SecretVersion.objects.filter(destroyed_at__isnull=True).values_list("number", flat=True)
     assert sorted(left) == list(range(6 - kept, 6))
+
+
+def test_a_smaller_bound_destroys_at_once_what_is_beyond_it(alice, vault):
+    """Metadata do not show these versions any more; they must not be there to be read either."""
+    for number in range(1, 6):
+        write(alice, vault, f"value {number}")
+    put_settings(alice, vault, max_versions=4)
+    version = secret_url(vault).replace("/secrets/", "/secret-version/")
+    assert [alice.api.get(f"{version}/{n}").status_code for n in (1, 2)] == [410, 200]
+    smaller = {"max_versions": 2}
+    door = Door(alice.token)
+    assert door("PUT", "team/metadata/api-keys/openai", smaller).status_code == 204
+    assert door.data("team/api-keys/openai", "?version=3") == 404
+    statuses = [alice.api.get(f"{version}/{n}").status_code for n in range(1, 6)]
+    assert statuses == [410, 410, 410, 200, 200]
+    left = SecretVersion.objects.filter(value__isnull=False).values_list("number", flat=True)
+    assert sorted(left) == [4, 5]
+    put_settings(alice, vault)
+    events = AuditEvent.objects.filter(action="secret.configure").order_by("id")
+    assert [each.details.get("destroyed") for each in events] == [1, 2, None]
+
+
+def test_a_note_destroys_nothing(alice, bob, vault, settings):
+    """Who may write sets notes. A bound of the deployment that was lowered waits for the next version."""
+    allow(bob, vault, "**", "write")
+    for _ in range(3):
+        write(alice, vault)
+    settings.SECRETS_APP = settings.SECRETS_APP | {"MAX_VERSIONS": 1}
+    assert put_settings(bob, vault, custom_metadata=NOTES).status_code == 200
+    assert not SecretVersion.objects.filter(destroyed_at__isnull=False).exists()
 
 
 def test_of_a_batch_each_secret_keeps_to_its_own_bound(alice, vault):

@@ -15,7 +15,7 @@ from secrets_app.services.access.authorization import require_owner
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.caller import Caller
 from secrets_app.services.secrets.lookup import NO_SECRET
-from secrets_app.services.secrets.write import lock_or_create
+from secrets_app.services.secrets.write import destroy_oldest, lock_or_create
 from secrets_app.services.transactions.audited import audited_transaction
 from secrets_app.services.transactions.idempotency import IdempotencyClaim
 from secrets_app.services.transactions.retry import retried
@@ -88,7 +88,7 @@ def change_settings(
     """Set what `change` makes of what is set now; the caller is authorised already. A path that holds
     nothing may be given settings before its first version.
 
-    Only the vault's owner changes `max_versions`, since versions beyond it are destroyed for good.
+    Only the vault's owner changes `max_versions`, since versions beyond it are destroyed for good, at once.
     Raises InvalidInput, Forbidden, NotFound with `must_exist` where there is nothing, StillRunning.
     """
     now = _present(vault_id, path)
@@ -108,12 +108,15 @@ def change_settings(
             )  # its owner may have been faster
         check_settings(wanted)
         _store(secret, row, wanted)
+        details = {"path": path} | _told(wanted)
+        if wanted.max_versions != before.max_versions and (destroyed := destroy_oldest([secret])):
+            details["destroyed"] = destroyed
         record(
             "secret.configure",
             SUCCESS,
             actor=caller.actor,
             resource=Resource("secret", secret.id, vault_id),
-            details={"path": path} | _told(wanted),
+            details=details,
         )
         if once is not None:
             once.complete(wanted)

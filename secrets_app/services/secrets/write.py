@@ -165,21 +165,26 @@ def add_version(
     return version
 
 
-def destroy_oldest(secrets: Sequence[Secret]) -> None:
-    """Destroy value and metadata of versions beyond MAX_VERSIONS and the secret's own bound, for good."""
+def destroy_oldest(secrets: Sequence[Secret]) -> int:
+    """Destroy value and metadata of versions beyond MAX_VERSIONS and the secret's own bound, for good.
+
+    Returns how many there were.
+    """
+    destroyed = 0
     full: dict[int, list[Secret]] = {}
     for secret in secrets:
         kept = kept_versions(secret, app_settings.MAX_VERSIONS)
         if kept and secret.current_version > kept:
             full.setdefault(kept, []).append(secret)
     for kept, some in full.items():
-        destroy_versions_for_good(
+        destroyed += destroy_versions_for_good(
             SecretVersion.objects.filter(
                 vault_id=some[0].vault_id,
                 secret__in=some,
                 number__lte=F("secret__current_version") - kept,
             )
         )
+    return destroyed
 
 
 def lock_or_create(vault_id: UUID, paths: Sequence[str]) -> dict[str, Secret]:
@@ -243,10 +248,13 @@ def destroy_past_retention(secrets: Sequence[Secret]) -> None:
         )
 
 
-def destroy_versions_for_good(versions: QuerySet[SecretVersion]) -> None:
-    """Destroy value and metadata for good. Batch reads lock versions in the same order."""
+def destroy_versions_for_good(versions: QuerySet[SecretVersion]) -> int:
+    """Destroy value and metadata for good. Batch reads lock versions in the same order.
+
+    Returns how many there were.
+    """
     doomed = versions.filter(destroyed_at__isnull=True)
     locked = doomed.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)
-    SecretVersion.objects.filter(pk__in=list(locked)).update(
+    return SecretVersion.objects.filter(pk__in=list(locked)).update(
         value=None, metadata=None, rotation_policy=None, destroyed_at=timezone.now()
     )
