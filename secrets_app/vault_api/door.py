@@ -145,13 +145,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """What a method of a route does. `act` is called when the caller was judged by `access`.
+    """What a method of a route does. `act` is called when the caller was judged by `access`, a permission,
+    and by the one that it takes `also`.
 
     `event` names the action to the log where only the owner may; the rest is for the OpenAPI document.
     """
 
     act: Callable[[Call], HttpResponse]
     access: Access | Permission
+    also: Permission | None = None
     fetch: Fetch = Fetch.NOTHING
     event: str = ""
     summary: str = ""
@@ -214,7 +216,9 @@ def _judge(call: Call, action: Action, *, is_list: bool) -> None:
     # A vault that is not there and one that is not the caller's are refused alike.
     vault = call.vault
     if isinstance(rule, Permission):
-        authorize(caller=call.signed_in, vault_id=vault, path=call.path, permission=rule)
+        for each in (rule, action.also):
+            if each is not None:
+                authorize(caller=call.signed_in, vault_id=vault, path=call.path, permission=each)
     elif rule is Access.OWNER:
         path = call.path or None
         require_owner(caller=call.signed_in, vault_id=vault, action=action.event, path=path)

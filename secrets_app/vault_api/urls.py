@@ -35,6 +35,8 @@ DATA = Route(
     PATCH=Action(
         act=data.patch,
         access=Permission.WRITE,
+        # Its answers tell of the value: how large it is, and what its members are.
+        also=Permission.READ,
         summary="Change a part of the current version",
         body=shapes.DATA,
     ),

@@ -93,6 +93,28 @@ def test_a_merge_patch_changes_what_it_names_and_nothing_else(alice, vault, door
     assert as_json.status_code == 415
 
 
+def test_a_patch_takes_the_right_to_read_as_well_as_the_right_to_write(alice, bob, vault, door):
+    """Its answers depend on the value: how large it is, and which members it has."""
+    alice.api.put(secret_url(vault, "a"), body('{"pin": "1234"}'))
+    allow(bob, vault, "**", "write")
+    his = door(bob)
+    large = {"data": {"pad": "x" * 65_530}}
+    for path, change in (("a", {"data": {"pin": None}}), ("a", large), ("none", large), ("a", {})):
+        answer = his("PATCH", f"team/data/{path}", change)
+        assert (answer.status_code, answer.json()) == (403, {"errors": ["permission denied"]})
+    plain = his("PATCH", "team/data/a", {"data": {}}, content_type="application/json")
+    assert plain.status_code == 403
+    assert door(alice).data("team/a") == {"pin": "1234"}
+    denied = AuditEvent.objects.filter(outcome="denied")
+    assert {(each.action, each.details["permission"]) for each in denied} == {
+        ("secret.read", "read")
+    }
+    assert denied.count() == 5
+    assert his.put("team/a", {"pin": "1"}).status_code == 200
+    allow(bob, vault, "a", "read")
+    assert his("PATCH", "team/data/a", {"data": {"pin": "2"}}).status_code == 200
+
+
 def test_a_patch_lifts_no_bound_of_the_version_before(alice, vault, door):
     """Otherwise who may write could read a value once more than it was meant to be read."""
     soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat().replace("+00:00", "Z")

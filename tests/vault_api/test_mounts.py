@@ -65,21 +65,22 @@ def test_capabilities_follow_policies(alice, bob, charlie, vault, door):
     allow(bob, vault, "a/**", "read")
     allow(bob, vault, "b/**", "write")
     allow(bob, vault, "c", "delete")
+    allow(bob, vault, "d/**", "read", "write")
 
     def of(who, *paths):
         told = door(who)("POST", "sys/capabilities-self", {"paths": list(paths)}).json()
         assert all(told[path] == told["data"][path] for path in paths)
         return [told["data"][path] for path in paths]
 
-    writes = ["create", "update", "patch"]
-    assert of(bob, "team/data/a/x", "team/data/b/x", "team/data/c") == [
+    assert of(bob, "team/data/a/x", "team/data/b/x", "team/data/c", "team/data/d/x") == [
         ["read"],
-        [*writes, "delete"],
+        ["create", "update", "delete"],
         ["delete"],
+        ["create", "read", "update", "patch", "delete"],
     ]
     assert of(bob, "team/metadata/a/x", "team/metadata/b/x", "team/destroy/b/x") == [
         ["read", "list"],
-        writes,
+        ["create", "update", "patch"],
         ["deny"],
     ]
     assert of(alice, f"{vault.pk}/data/x", "team/metadata/x", "team/destroy/x") == [

@@ -40,7 +40,8 @@ def patch_secret(
     change: Callable[[Content], Content],
     expect: Precondition = preconditions.NONE,
 ) -> SecretVersion:
-    """Store what `change` makes of the current version; the caller is authorised already to write.
+    """Store what `change` makes of the current version; the caller is authorised already to write and to
+    read.
 
     Nobody is shown the value, so no access is spent; but what bounds the old version bounds the new one:
     it keeps expiry, metadata and rotation policy. The accesses that were left move to it from the old one.

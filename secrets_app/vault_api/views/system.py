@@ -24,18 +24,19 @@ from secrets_app.vault_api.door import Call
 PROTOCOL_VERSION = f"1.15.0+vaultsite.{VERSION}"
 _MOST_PATHS = 100
 
-_WRITES = ("create", "update", "patch")
-# What a permission at a path allows to do with it, by the kind of call.
-_AT_PATH: dict[str, tuple[tuple[Permission, tuple[str, ...]], ...]] = {
+_READ, _WRITE, _DELETE = {Permission.READ}, {Permission.WRITE}, {Permission.DELETE}
+# What permissions at a path, all of them, allow to do with it, by the kind of call.
+_AT_PATH: dict[str, tuple[tuple[set[Permission], tuple[str, ...]], ...]] = {
     "data": (
-        (Permission.READ, ("read",)),
-        (Permission.WRITE, _WRITES),
-        (Permission.DELETE, ("delete",)),
+        (_READ, ("read",)),
+        (_WRITE, ("create", "update")),
+        (_READ | _WRITE, ("patch",)),
+        (_DELETE, ("delete",)),
     ),
-    "metadata": ((Permission.READ, ("read", "list")), (Permission.WRITE, _WRITES)),
-    "subkeys": ((Permission.READ, ("read",)),),
-    "delete": ((Permission.DELETE, ("create", "update")),),
-    "undelete": ((Permission.WRITE, ("create", "update")),),
+    "metadata": ((_READ, ("read", "list")), (_WRITE, ("create", "update", "patch"))),
+    "subkeys": ((_READ, ("read",)),),
+    "delete": ((_DELETE, ("create", "update")),),
+    "undelete": ((_WRITE, ("create", "update")),),
 }
 _OF_OWNER = {"metadata": ("delete",), "destroy": ("create", "update")}
 _OF_ANYBODY: dict[str, list[str]] = {
@@ -162,8 +163,11 @@ def _capabilities(call: Call, path: str, seen: dict[str, tuple[Caller, UUID | No
             parse_path(inner)
         except InvalidPath:
             return ["deny"]
-        for permission, names in _AT_PATH.get(kind, ()):
-            if may(caller=caller, vault_id=vault_id, path=inner, permission=permission):
+        for demanded, names in _AT_PATH.get(kind, ()):
+            if all(
+                may(caller=caller, vault_id=vault_id, path=inner, permission=each)
+                for each in demanded
+            ):
                 found.update(names)
         if caller.vault.is_owner:
             found.update(_OF_OWNER.get(kind, ()))
