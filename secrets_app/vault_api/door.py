@@ -21,7 +21,7 @@ from secrets_app.policy.path import parse_path
 from secrets_app.services.access import authorize, authorize_member, client_address, require_owner
 from secrets_app.services.caller import Actor, Caller
 from secrets_app.services.identity import identify
-from secrets_app.services.secrets import vaults_named
+from secrets_app.services.secrets import find_mount
 from secrets_app.vault_api.answers import (
     UNSUPPORTED_OPERATION,
     failure,
@@ -31,10 +31,9 @@ from secrets_app.vault_api.answers import (
 from secrets_app.vault_api.documents import Number, parse
 
 DOOR = "kv2"
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _VERSION = re.compile(r"[0-9]{1,10}")
 MAX_NUMBER = 2**31 - 1
+_READS = frozenset({"GET", "LIST"})
 # What Go reads as true, and clients send: hvac writes `True`.
 _TRUE = frozenset({"1", "t", "T", "true", "True", "TRUE"})
 # Anybody may send a body to a public call, so it is kept short.
@@ -111,36 +110,46 @@ class Call:
             raise InvalidInput({"version": ["This is not the number of a version."]})
         return int(text) or None
 
-    def identify(self, mount: str, path: str | None, fetch: Fetch) -> tuple[Caller, UUID | None]:
-        """The caller, with what it may do in the vault that a mount names, and the vault's id; None where
-        there is none that the caller may know of.
-
-        Raises Unauthenticated, InvalidInput for a name of several vaults.
-        """
+    def identify(self, mount: str, path: str | None, fetch: Fetch) -> "Found":
+        """The caller, and the vault that a mount means to it. Raises Unauthenticated."""
         if not self.bearer:
             raise Unauthenticated("no_credential")
-        ids = self._vaults(mount)
+        address = client_address(self.request)
+        meant = find_mount(bearer=self.bearer, mount=mount, address=address)
         caller = identify(
             bearer=self.bearer,
-            vault_id=ids[0] if len(ids) == 1 else None,
-            address=client_address(self.request),
+            vault_id=meant.vault_id,
+            address=address,
             request_id=self.request_id,
             path=path,
             fetch=fetch,
             door=DOOR,
         )
-        if len(ids) > 1:
+        vault_id = None if caller.vault is None else caller.vault.id
+        return Found(caller, vault_id, meant.is_shared, meant.is_ambiguous)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Who calls, and the id of the vault that a mount means to it, None where there is none. `is_shared`:
+    it was found by its name and is another's."""
+
+    caller: Caller
+    vault_id: UUID | None
+    is_shared: bool
+    is_ambiguous: bool
+
+    def check_name(self, *, is_read: bool) -> None:
+        """Raises InvalidInput for a name that is not good enough. Anybody can share a vault of any name,
+        so what is stored goes into another's vault only by its id."""
+        if self.is_ambiguous:
             raise InvalidInput(
                 {"mount": ["You can see several vaults of this name; use the vault's id."]}
             )
-        return caller, None if caller.vault is None else caller.vault.id
-
-    def _vaults(self, mount: str) -> list[UUID]:
-        if _UUID.fullmatch(mount):
-            return [UUID(mount)]
-        if _NAME.fullmatch(mount) is None:
-            return []
-        return vaults_named(bearer=self.bearer, name=mount)
+        if self.is_shared and self.vault_id is not None and not is_read:
+            raise InvalidInput(
+                {"mount": ["This vault is shared by another; to change it, use the vault's id."]}
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,12 +200,13 @@ class Route:
                 rate = app_settings.SIGN_IN_RATE_LIMIT
                 count_request(rate, "sign-in", client_address(call.request) or "none")
         else:
-            _judge(call, action, is_list=method == "LIST")
+            _judge(call, action, method)
         return action.act(call)
 
 
-def _judge(call: Call, action: Action, *, is_list: bool) -> None:
-    """403 for no token; then the rate; then a malformed path; then the permission."""
+def _judge(call: Call, action: Action, method: str) -> None:
+    """403 for no token; then rate, the mount's name, a malformed path; then the permission."""
+    is_list = method == "LIST"
     path, problem = None, None
     if "path" in call.rest:
         try:
@@ -204,9 +214,11 @@ def _judge(call: Call, action: Action, *, is_list: bool) -> None:
         except InvalidInput as error:
             problem = error
     fetch = action.fetch if not is_list and "version" not in call.request.GET else Fetch.NOTHING
-    call.signed_in, call.vault_id = call.identify(call.mount, path, fetch)
+    found = call.identify(call.mount, path, fetch)
+    call.signed_in, call.vault_id = found.caller, found.vault_id
     call.request.user = call.signed_in  # type: ignore[assignment]
     count_request(app_settings.RATE_LIMIT, "principal", str(call.signed_in.id))
+    found.check_name(is_read=method in _READS)
     if problem is not None:
         raise problem
     call.path = path or ""

@@ -3,8 +3,11 @@
 from uuid import UUID, uuid4
 
 import pytest
+from django.utils import timezone
 
-from tests.cast import allow, deny, vault_of
+from secrets_app.models import Agent, Secret, Vault
+from secrets_app.services.identity.tokens import issue_token
+from tests.cast import Person, allow, deny, person, vault_of
 from tests.vault_api.conftest import Door
 
 
@@ -21,17 +24,117 @@ def test_the_preflight_finds_the_mount_by_name_and_by_id(alice, bob, charlie, va
         assert (answer.status_code, answer.json()) == (403, {"errors": ["permission denied"]})
 
 
-def test_a_name_of_two_vaults_one_can_see_is_of_none(alice, bob, vault, door):
+def test_a_name_of_two_vaults_that_others_share_is_of_none(alice, bob, charlie, vault, door):
     theirs = vault_of(bob, "team")
-    assert door(alice)("GET", "team/config").status_code == 200
-    allow(alice, theirs, "**", "read")
-    answer = door(alice)("GET", "team/data/a")
-    assert answer.status_code == 400
-    assert "vault's id" in answer.json()["errors"][0]
-    assert door(alice)("GET", f"{vault.pk}/config").status_code == 200
-    seen = door(alice)("GET", "sys/mounts").json()
+    allow(charlie, vault, "**", "read")
+    assert door(charlie)("GET", "team/config").status_code == 200
+    allow(charlie, theirs, "**", "read")
+    for method, path in (("GET", "team/data/a"), ("GET", "sys/internal/ui/mounts/team")):
+        answer = door(charlie)(method, path)
+        assert answer.status_code == 400
+        assert "vault's id" in answer.json()["errors"][0]
+    assert Door(charlie.raw_key)("GET", "team/data/a").status_code == 400
+    assert door(charlie)("GET", f"{vault.pk}/config").status_code == 200
+    seen = door(charlie)("GET", "sys/mounts").json()
     assert seen["data"].keys() == {f"{vault.pk}/", f"{theirs.pk}/"}
     assert door(bob)("GET", "sys/mounts").json()["data"].keys() == {"team/"}
+
+
+def test_a_name_means_ones_own_vault_whatever_others_share(alice, bob, vault, door):
+    """A stranger's vault of the same name neither takes the name nor takes it away."""
+    theirs = vault_of(bob, "team")
+    allow(alice, theirs, "**", "read", "write")
+    for mine in (door(alice), Door(alice.raw_key)):
+        assert mine.put("team/a", {"n": 1}).status_code == 200
+        told = mine("GET", "sys/internal/ui/mounts/team").json()["data"]
+        assert told["uuid"] == str(vault.pk)
+        assert mine("GET", "sys/mounts").json()["data"].keys() == {"team/", f"{theirs.pk}/"}
+    assert {each.vault_id for each in Secret.objects.all()} == {vault.pk}
+
+
+def test_what_is_written_by_name_goes_into_no_vault_of_others(alice, bob, vault, door):
+    """Who shares a vault under a name that somebody expects would collect what is meant for another."""
+    allow(bob, vault, "**", "read", "write", "delete")
+    by_name = door(bob)
+    door(alice).put("team/a", {"n": 1})
+    assert by_name.data("team/a") == {"n": 1}
+    assert by_name("LIST", "team/metadata").status_code == 200
+    for method, path, content in (
+        ("PUT", "data/a", {"data": {}}),
+        ("PATCH", "data/a", {"data": {}}),
+        ("DELETE", "data/a", None),
+        ("PUT", "delete/a", {"versions": [1]}),
+        ("PUT", "undelete/a", {"versions": [1]}),
+        ("PUT", "metadata/a", {"custom_metadata": {}}),
+        ("PATCH", "metadata/a", {"custom_metadata": {}}),
+    ):
+        answer = by_name(method, f"team/{path}", content)
+        assert (answer.status_code, "vault's id" in answer.text) == (400, True)
+        assert by_name(method, f"{vault.pk}/{path}", content).status_code in (200, 204)
+    told = by_name("PUT", "sys/capabilities-self", {"paths": ["team/data/a", f"{vault.pk}/data/a"]})
+    told = told.json()["data"]
+    assert told["team/data/a"] == ["read"]
+    assert told[f"{vault.pk}/data/a"] == ["create", "read", "update", "patch", "delete"]
+
+
+def test_an_agents_own_vaults_are_those_of_its_owner_that_it_may_enter(robot, alice, bob, door):
+    owner = Agent.objects.get(pk=robot.principal.pk).owner
+    own, theirs = (vault_of(Person(who, robot.key, ""), "team") for who in (owner, bob.principal))
+    allow(robot, theirs, "**", "read", "write")
+    assert door(robot)("GET", "team/config").status_code == 200
+    assert door(robot).put("team/a", {}).status_code == 400
+    allow(robot, own, "**", "read", "write")
+    assert door(robot).put("team/a", {}).status_code == 200
+    assert Secret.objects.get().vault_id == own.pk
+    assert door(robot)("GET", "sys/mounts").json()["data"].keys() == {"team/", f"{theirs.pk}/"}
+    Agent.objects.filter(pk=robot.principal.pk).update(vault_ids=[str(theirs.pk)])
+    told = door(robot)("GET", "sys/internal/ui/mounts/team").json()["data"]
+    assert told["uuid"] == str(theirs.pk)
+
+
+def test_vaults_that_agent_or_token_may_not_enter_make_no_name_ambiguous(
+    robot, alice, bob, vault, door
+):
+    theirs = vault_of(bob, "team")
+    for each in (vault, theirs):
+        allow(robot, each, "**", "read")
+    assert door(robot)("GET", "team/config").status_code == 400
+    narrow = issue_token(
+        principal=robot.principal, api_key=robot.key, lifetime_s=60, vault_ids=[str(vault.pk)]
+    )
+    assert Door(narrow.access_token)("GET", "team/config").status_code == 200
+    Agent.objects.filter(pk=robot.principal.pk).update(vault_ids=[str(theirs.pk)])
+    assert door(robot)("GET", "team/config").status_code == 200
+    assert Door(narrow.access_token)("GET", "team/config").status_code == 403
+
+
+def test_more_vaults_of_a_name_than_are_looked_at_are_several(alice, bob, vault, door, monkeypatch):
+    monkeypatch.setattr("secrets_app.services.secrets.mounts._MOST", 1)
+    allow(bob, vault, "**", "read")
+    assert door(bob)("GET", "team/config").status_code == 400
+    assert door(alice)("GET", "team/config").status_code == 200
+
+
+def test_requests_with_an_ambiguous_name_are_counted(alice, bob, charlie, vault, door, settings):
+    settings.SECRETS_APP = settings.SECRETS_APP | {"RATE_LIMIT": "3/minute"}
+    for each in (vault, vault_of(bob, "team")):
+        allow(charlie, each, "**", "read")
+    mine = door(charlie)
+    assert [mine("GET", "team/data/a").status_code for _ in range(5)] == [400] * 3 + [429] * 2
+
+
+def test_a_vault_named_like_the_id_of_another_takes_no_place(alice, bob, vault, door):
+    theirs = vault_of(bob, str(vault.pk))
+    allow(alice, theirs, "**", "read")
+    told = door(alice)("GET", "sys/mounts").json()["data"]
+    assert {name: each["uuid"] for name, each in told.items()} == {
+        "team/": str(vault.pk),
+        f"{theirs.pk}/": str(theirs.pk),
+    }
+    odd = vault_of(alice, "Name with spaces")
+    allow(alice, vault_of(bob, str(odd.pk)), "**", "read")
+    told = door(alice)("GET", "sys/mounts").json()["data"]
+    assert told[f"{odd.pk}/"]["uuid"] == str(odd.pk)
 
 
 def test_a_policy_that_has_ended_or_denies_names_no_mount(alice, bob, vault, door):
@@ -44,12 +147,20 @@ def test_a_policy_that_has_ended_or_denies_names_no_mount(alice, bob, vault, doo
     assert door(alice)("GET", f"{vault.pk}/data/a").status_code == 403
 
 
-def test_a_policy_that_gives_nothing_makes_no_name_ambiguous(alice, bob, vault, door):
-    theirs = vault_of(bob, "team")
-    allow(alice, theirs, "**", "read", expires_at="2020-01-01T00:00:00Z")
-    deny(alice, theirs, "**", "read")
-    assert door(alice)("GET", "team/config").status_code == 200
-    assert Door(alice.raw_key)("GET", "team/config").status_code == 200
+def test_a_policy_that_gives_nothing_makes_no_name_ambiguous(alice, bob, charlie, vault, door):
+    allow(charlie, vault, "**", "read")
+    expired, broken, elsewhere, empty, denied = (
+        vault_of(owner, "team") for owner in (bob, *(person(f"owner-{n}") for n in range(4)))
+    )
+    allow(charlie, expired, "**", "read", expires_at="2020-01-01T00:00:00Z")
+    deny(charlie, expired, "**", "read")
+    allow(charlie, broken, "**", "read", conditions={"unknown": 1})
+    allow(charlie, elsewhere, "**", "read", conditions={"ip_allowlist": ["203.0.113.0/24"]})
+    allow(charlie, empty, "**")
+    allow(charlie, denied, "**", "read")
+    deny(charlie, denied, "**", "read")
+    assert door(charlie)("GET", "team/config").status_code == 200
+    assert Door(charlie.raw_key)("GET", "team/config").status_code == 200
 
 
 def test_mounts_are_listed_for_clients_and_pages(alice, vault, door):
@@ -72,13 +183,14 @@ def test_capabilities_follow_policies(alice, bob, charlie, vault, door):
         assert all(told[path] == told["data"][path] for path in paths)
         return [told["data"][path] for path in paths]
 
-    assert of(bob, "team/data/a/x", "team/data/b/x", "team/data/c", "team/data/d/x") == [
+    data = [f"{vault.pk}/data/{path}" for path in ("a/x", "b/x", "c", "d/x")]
+    assert of(bob, *data) == [
         ["read"],
         ["create", "update", "delete"],
         ["delete"],
         ["create", "read", "update", "patch", "delete"],
     ]
-    assert of(bob, "team/metadata/a/x", "team/metadata/b/x", "team/destroy/b/x") == [
+    assert of(bob, "team/metadata/a/x", f"{vault.pk}/metadata/b/x", "team/destroy/b/x") == [
         ["read", "list"],
         ["create", "update", "patch"],
         ["deny"],
@@ -98,6 +210,18 @@ def test_capabilities_follow_policies(alice, bob, charlie, vault, door):
         "request_id": ["deny"],
         "capabilities": ["deny"],
     }
+
+
+def test_capabilities_that_are_not_there_are_not_told(alice, bob, vault, door):
+    deny(bob, vault, "**", "read")
+    paths = [f"{vault.pk}/metadata", f"{vault.pk}/metadata/a/", f"{vault.pk}/config"]
+    told = door(bob)("PUT", "sys/capabilities-self", {"paths": paths}).json()["data"]
+    assert [told[path] for path in paths] == [["deny"]] * 3
+    other = vault_of(bob, "other")
+    Vault.objects.filter(pk=other.pk).update(destroyed_at=timezone.now())
+    answer = door(bob)("PUT", "sys/capabilities-self", {"paths": ["other/data/a", "sys/mounts"]})
+    assert answer.status_code == 200
+    assert answer.json()["data"] == {"other/data/a": ["deny"], "sys/mounts": ["read"]}
 
 
 def test_what_the_service_is_needs_no_token(db):

@@ -8,6 +8,7 @@ from secrets_app.services.access.addresses import NAMES_KEPT_APART, client_addre
 from secrets_app.services.access.authorization import (
     authorize,
     authorize_member,
+    is_member,
     may,
     require_owner,
     vault_of,
@@ -33,6 +34,7 @@ __all__ = [
     "create_policy",
     "delete_policy",
     "explain_access",
+    "is_member",
     "list_policies",
     "may",
     "require_owner",

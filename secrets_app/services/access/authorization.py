@@ -64,14 +64,19 @@ def authorize_member(*, caller: Caller, vault_id: UUID) -> None:
 
     Raises NotFound, Forbidden with an audit event.
     """
+    if not is_member(caller=caller, vault_id=vault_id):
+        resource = Resource("vault", vault_id, vault_id)
+        deny(caller, "vault.read", resource, {"reason": "not_a_member"})
+
+
+def is_member(*, caller: Caller, vault_id: UUID) -> bool:
+    """Whether the caller owns a vault or is allowed something in it. Leaves no event. Raises NotFound."""
     vault = vault_of(caller, vault_id)
     now = timezone.now()
-    if vault.is_owner or any(
+    return vault.is_owner or any(
         rule.effect == Effect.ALLOW and (rule.expires_at is None or rule.expires_at > now)
         for rule in vault.rules
-    ):
-        return
-    deny(caller, "vault.read", Resource("vault", vault_id, vault_id), {"reason": "not_a_member"})
+    )
 
 
 def require_owner(*, caller: Caller, vault_id: UUID, action: str, path: str | None = None) -> None:

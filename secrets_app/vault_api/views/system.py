@@ -1,7 +1,7 @@
 """What the service is, which mounts there are, and what a caller may do where."""
 
 from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, uuid5
 
 from django.http import HttpResponse
 from django.utils import timezone
@@ -13,12 +13,12 @@ from secrets_app.models import Vault
 from secrets_app.models.request_state import Fetch
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.path import parse_path
-from secrets_app.services.access import authorize_member, may
+from secrets_app.services.access import authorize_member, is_member, may
 from secrets_app.services.caller import Caller
 from secrets_app.services.keys import provider_status
-from secrets_app.services.secrets import get_vault, list_vaults
+from secrets_app.services.secrets import get_vault, list_mounts
 from secrets_app.vault_api.answers import DENIED, encode, envelope, plain, refusal
-from secrets_app.vault_api.door import Call
+from secrets_app.vault_api.door import Call, Found
 
 # Clients look for features by the version of the protocol's first server.
 PROTOCOL_VERSION = f"1.15.0+vaultsite.{VERSION}"
@@ -98,11 +98,13 @@ def leader(_: Call) -> HttpResponse:
 def mount(call: Call) -> HttpResponse:
     """Where a path's mount is: what a client asks before anything else."""
     name = call.rest["place"].partition("/")[0]
-    caller, vault_id = call.identify(name, None, Fetch.NOTHING)
-    if vault_id is None:
+    found = call.identify(name, None, Fetch.NOTHING)
+    found.check_name(is_read=True)
+    if found.vault_id is None:
         return refusal(403, DENIED)
-    authorize_member(caller=caller, vault_id=vault_id)
-    told = {"path": f"{name}/"} | _mount(get_vault(caller=caller, vault_id=vault_id))
+    authorize_member(caller=found.caller, vault_id=found.vault_id)
+    told = _mount(get_vault(caller=found.caller, vault_id=found.vault_id))
+    told = {"path": f"{name}/"} | told
     return envelope(call.request_id, encode(told))
 
 
@@ -126,7 +128,7 @@ def capabilities_self(call: Call) -> HttpResponse:
         raise InvalidInput({"paths": ["paths must be supplied"]})
     if len(paths) > _MOST_PATHS or not all(isinstance(path, str) for path in paths):
         raise InvalidInput({"paths": [f"These are at most {_MOST_PATHS} texts."]})
-    seen: dict[str, tuple[Caller, UUID | None]] = {}
+    seen: dict[str, Found] = {}
     told: dict[str, list[str]] = {str(path): _capabilities(call, str(path), seen) for path in paths}
     if len(told) == 1:
         told["capabilities"] = next(iter(told.values()))
@@ -139,25 +141,22 @@ def capabilities_self(call: Call) -> HttpResponse:
     return envelope(call.request_id, encode(told), more=more)
 
 
-def _capabilities(call: Call, path: str, seen: dict[str, tuple[Caller, UUID | None]]) -> list[str]:
+def _capabilities(call: Call, path: str, seen: dict[str, Found]) -> list[str]:
     asked = path.strip("/").removeprefix("v1/")
     if asked in _OF_ANYBODY:
         return _OF_ANYBODY[asked]
     name, _, rest = asked.partition("/")
     kind, _, inner = rest.partition("/")
     if name not in seen:
-        try:
-            seen[name] = call.identify(name, None, Fetch.NOTHING)
-        except InvalidInput:
-            seen[name] = (call.caller, None)
-    caller, vault_id = seen[name]
-    if vault_id is None or caller.vault is None:
+        seen[name] = call.identify(name, None, Fetch.NOTHING)
+    caller, vault_id = seen[name].caller, seen[name].vault_id
+    if vault_id is None or caller.vault is None or not caller.vault.is_consistent:
         return ["deny"]
     found: set[str] = set()
     if kind == "metadata" and (not inner or path.endswith("/")):
-        found |= {"list"} if caller.vault.is_owner or caller.vault.rules else set()
+        found |= {"list"} if is_member(caller=caller, vault_id=vault_id) else set()
     elif kind == "config":
-        found |= {"read"} if caller.vault.is_owner or caller.vault.rules else set()
+        found |= {"read"} if is_member(caller=caller, vault_id=vault_id) else set()
     else:
         try:
             parse_path(inner)
@@ -171,20 +170,14 @@ def _capabilities(call: Call, path: str, seen: dict[str, tuple[Caller, UUID | No
                 found.update(names)
         if caller.vault.is_owner:
             found.update(_OF_OWNER.get(kind, ()))
+    if seen[name].is_shared:
+        found &= {"read", "list"}  # the rest by the vault's id: see `Found.check_name`
     return [each for each in _ORDER if each in found] or ["deny"]
 
 
 def _mounts(caller: Caller) -> dict[str, Any]:
-    """By name; by id where a name cannot be in a path or is that of several."""
-    vaults = list(list_vaults(caller=caller))
-    names = [vault.name for vault in vaults]
-    told = {}
-    for vault in vaults:
-        plain_name = vault.name.replace("-", "").replace("_", "")
-        is_plain = plain_name.isascii() and (plain_name.isalnum() or not plain_name)
-        name = vault.name if is_plain and names.count(vault.name) == 1 else str(vault.pk)
-        told[f"{name}/"] = _mount(vault)
-    return told
+    """By name; by id where a name cannot be in a path or means another vault."""
+    return {f"{name}/": _mount(vault) for name, vault in list_mounts(caller=caller)}
 
 
 def _mount(vault: Vault) -> dict[str, Any]:
