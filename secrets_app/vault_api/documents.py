@@ -5,6 +5,7 @@ was not changed.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from secrets_app.raw_json import SPACE, find_member
 # The type of what is written here; a value of another type is the one member of its data.
 BUNDLE, VALUE = "env_bundle", "value"
 MAX_DEPTH = 100
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -71,7 +73,7 @@ def check_depth(data: Any) -> None:
 
 
 def data_of(value: Plaintext) -> str:
-    """A value as the JSON text of its data."""
+    """A value as the JSON text of its data: itself where it is an object that can be told in UTF-8."""
     text = value.reveal().decode()
     if _is_object(text):
         return text
@@ -124,7 +126,9 @@ def _is_object(text: str) -> bool:
     if text.lstrip(SPACE)[:1] != "{":
         return False
     try:
-        json.loads(text, parse_constant=_refuse, parse_int=str, parse_float=str)
+        parsed = json.loads(text, parse_constant=_refuse, parse_int=str, parse_float=str)
+        if _SURROGATE.search(text):
+            _encode(parsed).encode()  # of a lone one there is no UTF-8, so it could not be answered
     except (ValueError, RecursionError):
         return False
     return True

@@ -36,8 +36,8 @@ MAX_NUMBER = 2**31 - 1
 _READS = frozenset({"GET", "LIST"})
 # What Go reads as true, and clients send: hvac writes `True`.
 _TRUE = frozenset({"1", "t", "T", "true", "True", "TRUE"})
-# Anybody may send a body to a public call, so it is kept short.
-_PUBLIC_BODY_BYTES = 64 * 1024
+# Enough for all that is no value of a secret and no notes.
+_SHORT_BODY_BYTES = 64 * 1024
 
 
 class Access(Enum):
@@ -61,7 +61,7 @@ class Call:
         self.path = ""
         self.vault_id: UUID | None = None
         self.signed_in: Caller | None = None
-        self.is_public = False
+        self.has_long_body = False
 
     @property
     def caller(self) -> Caller:
@@ -92,7 +92,7 @@ class Call:
     @cached_property
     def raw_body(self) -> bytes:
         """Raises TooLarge."""
-        limit = _PUBLIC_BODY_BYTES if self.is_public else max_body_bytes()
+        limit = max_body_bytes() if self.has_long_body else _SHORT_BODY_BYTES
         return read_body(self.request, self.request.META, limit=limit)
 
     @cached_property
@@ -157,7 +157,8 @@ class Action:
     """What a method of a route does. `act` is called when the caller was judged by `access`, a permission,
     and by the one that it takes `also`.
 
-    `event` names the action to the log where only the owner may; the rest is for the OpenAPI document.
+    `event` names the action to the log where only the owner may; `has_long_body` is for values and notes,
+    other bodies are kept short; the rest is for the OpenAPI document.
     """
 
     act: Callable[[Call], HttpResponse]
@@ -167,6 +168,7 @@ class Action:
     event: str = ""
     summary: str = ""
     body: Mapping[str, Any] | None = None
+    has_long_body: bool = False
     query: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -195,11 +197,11 @@ class Route:
             return response
         _check_headers(call.request)
         if action.access is Access.PUBLIC or action.access is Access.SIGN_IN:
-            call.is_public = True
             if action.access is Access.SIGN_IN:
                 rate = app_settings.SIGN_IN_RATE_LIMIT
                 count_request(rate, "sign-in", client_address(call.request) or "none")
         else:
+            call.has_long_body = action.has_long_body
             _judge(call, action, method)
         return action.act(call)
 

@@ -31,6 +31,7 @@ DATA = Route(
         fetch=Fetch.NEXT,
         summary="Write the next version",
         body=shapes.DATA,
+        has_long_body=True,
     ),
     PATCH=Action(
         act=data.patch,
@@ -39,6 +40,7 @@ DATA = Route(
         also=Permission.READ,
         summary="Change a part of the current version",
         body=shapes.DATA,
+        has_long_body=True,
     ),
     DELETE=Action(
         act=data.delete, access=Permission.DELETE, summary="Soft-delete the current version"
@@ -53,12 +55,14 @@ METADATA = Route(
         access=Permission.WRITE,
         summary="Set what the body names",
         body=shapes.SETTINGS,
+        has_long_body=True,
     ),
     PATCH=Action(
         act=metadata.patch,
         access=Permission.WRITE,
         summary="Set, with notes merged",
         body=shapes.SETTINGS,
+        has_long_body=True,
     ),
     DELETE=Action(
         act=metadata.purge,

@@ -299,3 +299,26 @@ def test_subkeys_tell_keys_and_no_value(alice, vault, door):
     assert "s3cr3t" not in raw(answer)
     shallow = door(alice)("GET", "team/subkeys/a?depth=2").json()["data"]["subkeys"]
     assert shallow == {"a": {"b": None}, "d": None}
+
+
+def test_who_may_write_and_not_read_is_told_nothing_that_it_did_not_say(alice, bob, vault, door):
+    """Notes and expiry are settings that others made; an answer to a write must not reveal them."""
+    url = secret_url(vault, "a")
+    alice.api.put(url, body("s3cr3t", expires_at="2031-01-01T00:00:00Z"))
+    door(alice)("PUT", "team/metadata/a", {"custom_metadata": {"owner": "data"}})
+    policy = allow(bob, vault, "**", "write")
+
+    def told(answer):
+        assert answer.status_code == 200
+        seen = answer.json()["data"]
+        return seen["custom_metadata"], seen["deletion_time"][:4]
+
+    place, changes = f"{vault.pk}/data/a", {"data": {"n": 1}}
+    assert told(door(bob)("PATCH", place, changes)) == (None, "")
+    door(alice)("PUT", "team/metadata/a", {"delete_version_after": "1h"})
+    assert told(door(bob)("PUT", place, changes)) == (None, "")
+    policy.permissions = ["read", "write"]
+    policy.save()
+    notes, until = told(door(bob)("PUT", place, changes))
+    assert (notes, len(until)) == ({"owner": "data"}, 4)
+    assert told(door(bob)("PATCH", place, changes)) == (notes, until)

@@ -125,6 +125,42 @@ def test_a_body_that_makes_no_sense_is_a_400_with_a_sentence(alice, vault, door,
     assert alice.api.get(secret_url(vault, "a")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "text",
+    [r'{"a":"\ud800"}', r'{"\uDFFF":1}', r'{"a":[{"b":"\udc00\ud800"}]}', r'{"value":"\ud800"}'],
+)
+def test_a_value_with_a_lone_surrogate_is_text_and_no_data(alice, vault, door, text):
+    """Over /v1 any text is a value. As JSON it has characters that no answer can have."""
+    mine = door(alice)
+    stored = alice.api.put(secret_url(vault, "a"), body(text, type="env_bundle"))
+    assert stored.status_code == 201
+    assert mine.data("team/a") == {"value": text}
+    assert mine("GET", "team/subkeys/a").json()["data"]["subkeys"] == {"value": None}
+    assert mine("PATCH", "team/data/a", {"data": {"n": 1}}).status_code == 200
+    assert mine.data("team/a") == {"value": text, "n": 1}
+
+
+def test_a_surrogate_pair_is_a_character_like_any(alice, vault, door):
+    alice.api.put(secret_url(vault, "a"), body(r'{"a":"\ud83d\ude00"}'))
+    assert door(alice).data("team/a") == {"a": "\U0001f600"}
+
+
+def test_bodies_of_calls_that_carry_no_data_are_short(alice, vault, door):
+    mine, space = door(alice), b" " * 65_536
+    for method, path in (
+        ("PUT", "sys/capabilities-self"),
+        ("PUT", "auth/token/create"),
+        ("PUT", "team/delete/a"),
+        ("PUT", "team/undelete/a"),
+        ("PUT", "team/destroy/a"),
+        ("PUT", "auth/approle/login"),
+    ):
+        assert mine(method, path, b"{}" + space).status_code == 413
+    assert mine("PUT", "team/data/a", b'{"data": {}}' + space).status_code == 200
+    notes = {f"{n}-" + "\U0001f511" * 120: "\U0001f511" * 512 for n in range(64)}
+    assert mine("PUT", "team/metadata/a", {"custom_metadata": notes}).status_code == 204
+
+
 def test_a_number_of_any_length_is_kept_as_it_is_written(alice, vault, door):
     text = '{"n": ' + "9" * 5000 + "}"
     assert door(alice)("PUT", "team/data/a", f'{{"data": {text}}}'.encode()).status_code == 200

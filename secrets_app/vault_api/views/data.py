@@ -9,6 +9,8 @@ from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.errors import InvalidInput, NotFound, Unavailable
 from secrets_app.models import SecretVersion
 from secrets_app.models.secret_settings import settings_of
+from secrets_app.policy.decision import Permission
+from secrets_app.services.access import may
 from secrets_app.services.secrets import (
     NewVersion,
     Precondition,
@@ -86,7 +88,7 @@ def write(call: Call) -> HttpResponse:
         new=NewVersion(type=kind, value=_bounded(text)),
         expect=expect,
     )
-    return envelope(call.request_id, encode(metadata_of(version)))
+    return _stored(call, version)
 
 
 def patch(call: Call) -> HttpResponse:
@@ -117,7 +119,7 @@ def patch(call: Call) -> HttpResponse:
         )
     except Unavailable:
         raise NotFound from None
-    return envelope(call.request_id, encode(metadata_of(version)))
+    return _stored(call, version)
 
 
 def delete(call: Call) -> HttpResponse:
@@ -180,6 +182,15 @@ def deletion_time(version: SecretVersion) -> str:
 def is_merge_patch(call: Call) -> bool:
     """Whether a body is sent as a JSON merge patch (RFC 7396)."""
     return (call.request.content_type or "").lower() == MERGE_PATCH
+
+
+def _stored(call: Call, version: SecretVersion) -> HttpResponse:
+    """What was stored. Notes, and an expiry that settings or the version before gave it, are told to those
+    who may read the path; a writer did not say them."""
+    told = metadata_of(version)
+    if not may(caller=call.caller, vault_id=call.vault, path=call.path, permission=Permission.READ):
+        told |= {"custom_metadata": None, "deletion_time": ""}
+    return envelope(call.request_id, encode(told))
 
 
 def _unavailable(call: Call, number: int | None, shown_as: str = "data") -> HttpResponse:
