@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from secrets_app.readable import readable_pattern
+
 Schema = dict[str, Any]
 
 _NUMBER: Schema = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
 _TEXT: Schema = {"type": "string"}
+_NOTE: Schema = {"type": "string", "pattern": readable_pattern(), "maxLength": 512}
 
 
 def _object(required: tuple[str, ...] = (), **properties: Schema) -> Schema:
@@ -22,7 +25,7 @@ SETTINGS = _object(
     max_versions=_NUMBER,
     cas_required={"type": "boolean"},
     delete_version_after={"type": "string", "pattern": "^([0-9]{1,4}[hms])+$", "maxLength": 20},
-    custom_metadata={"type": "object", "maxProperties": 64, "additionalProperties": _TEXT},
+    custom_metadata={"type": "object", "maxProperties": 64, "additionalProperties": _NOTE},
 )
 APPROLE = _object(("role_id", "secret_id"), role_id=_TEXT, secret_id=_TEXT)
 USERPASS = _object(("password",), password=_TEXT)

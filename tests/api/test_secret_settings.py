@@ -1,11 +1,13 @@
 """What is set for a secret as a whole, and versions that are enabled again."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from secrets_app.models import AuditEvent, SecretVersion
-from tests.cast import allow, body, deny, secret_url
+from secrets_app.readable import is_readable
+from tests.cast import Api, allow, body, deny, secret_url
 from tests.vault_api.conftest import Door
 
 NOTES = {"team": "data", "runbook": "wiki/42"}
@@ -164,6 +166,8 @@ def test_to_read_and_to_change_settings_takes_what_it_takes_for_the_secret(alice
         {"custom_metadata": {"a": 1}},
         {"custom_metadata": {"a": "x" * 513}},
         {"custom_metadata": {"a": "nul\0"}},
+        *({"custom_metadata": {"a": f"x{mark}y"}} for mark in "\n\x7f\x85\u202e\u2066\u200b\u3164"),
+        *({"custom_metadata": {f"x{mark}y": "a"}} for mark in "\x9b\u202e\ufeff\U000e0041"),
         {"custom_metadata": {"": "x"}},
         {"custom_metadata": {str(n): "x" for n in range(65)}},
         {"custom_metadata": ["a"]},
@@ -175,6 +179,22 @@ def test_settings_that_make_no_sense_are_refused_by_name(alice, vault, wrong):
     assert answer.status_code == 400
     assert {name.partition(".")[0] for name in answer.json()["errors"]} == wrong.keys()
     assert alice.api.get(settings_url(vault)).status_code == 404
+
+
+def test_the_document_says_which_characters_notes_have():
+    schemas = Api().get("/v1/openapi.json").json()["components"]["schemas"]
+    notes = schemas["SecretSettings"]["properties"]["custom_metadata"]
+    pattern = re.compile(notes["additionalProperties"]["pattern"])
+    assert notes["propertyNames"]["pattern"] == pattern.pattern
+    for n in (*range(0xD800), *range(0xE000, 0x10000)):
+        fits = pattern.fullmatch(chr(n)) is not None
+        assert fits == is_readable(chr(n), allow_newlines=False), hex(n)
+    assert pattern.fullmatch("")
+    assert pattern.fullmatch("ünï \U0001f511")
+    door = Api().get("/vault/v1/sys/internal/specs/openapi").json()["paths"]
+    body = door["/{mount}/metadata/{path}"]["put"]["requestBody"]["content"]["application/json"]
+    told = body["schema"]["properties"]["custom_metadata"]["additionalProperties"]
+    assert told["pattern"] == pattern.pattern
 
 
 def test_purging_a_secret_takes_its_settings_along(alice, vault):

@@ -97,6 +97,11 @@ def test_what_holds_for_a_mount_is_the_deployments(alice, vault, door, settings)
         {"custom_metadata": "x"},
         {"custom_metadata": {"a": {"b": "c"}}},
         {"custom_metadata": {str(n): "x" for n in range(65)}},
+        *(
+            {"custom_metadata": {"a": f"x{mark}y"}}
+            for mark in "\0\n\x7f\x85\u202e\u2066\u200b\u3164"
+        ),
+        *({"custom_metadata": {f"x{mark}y": "a"}} for mark in "\x9b\u202e\ufeff\U000e0041"),
     ],
 )
 def test_settings_that_make_no_sense_are_a_400_with_a_sentence(alice, vault, door, wrong):

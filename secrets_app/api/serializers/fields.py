@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from rest_framework import serializers
 from secrets_app.conf import CONTRACT_TYPES, app_settings
 from secrets_app.crypto.plaintext import Plaintext
 from secrets_app.errors import TooLarge
+from secrets_app.readable import is_readable
 
 MAX_OBJECT_BYTES = 16 * 1024
 _MAX_DEPTH = 32
@@ -192,20 +192,3 @@ class TextField(NameField):
         if not is_readable(data, allow_newlines=True):
             self.fail("character")
         return serializers.CharField.to_internal_value(self, data)
-
-
-_BLANK_LETTERS = set("\u115f\u1160\u2800\u3164\uffa0")
-
-
-def is_readable(text: str, *, allow_newlines: bool) -> bool:
-    """Tell whether text has no control (Cc), surrogate (Cs) or format (Cf) characters, or invisible
-    letters.
-
-    Prose may have line breaks and the joiners that some scripts need.
-    """
-    allowed = "\n\r\t\u200c\u200d" if allow_newlines else ""
-    return not set(text) & _BLANK_LETTERS and all(
-        character in allowed
-        or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        for character in text
-    )

@@ -7,9 +7,10 @@ from secrets_app.api.serializers.base import SparseSerializer, StrictSerializer
 from secrets_app.api.serializers.fields import StringField, whole_number
 from secrets_app.errors import InvalidInput
 from secrets_app.http.durations import parse_duration, show_duration
+from secrets_app.readable import readable_pattern
 from secrets_app.services.secrets import MAX_NOTES, MAX_VERSIONS_BOUND, Settings
 
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+_READABLE = readable_pattern()
 
 
 @extend_schema_field({"type": "integer", "minimum": 0, "maximum": MAX_VERSIONS_BOUND})
@@ -64,9 +65,10 @@ class DurationField(serializers.Field):  # type: ignore[type-arg]
 @extend_schema_field(
     {
         "type": "object",
+        "description": "Texts without control, bidirectional and invisible characters.",
         "maxProperties": MAX_NOTES,
-        "propertyNames": {"pattern": _PRINTABLE, "minLength": 1, "maxLength": 128},
-        "additionalProperties": {"type": "string", "pattern": _PRINTABLE, "maxLength": 512},
+        "propertyNames": {"pattern": _READABLE, "minLength": 1, "maxLength": 128},
+        "additionalProperties": {"type": "string", "pattern": _READABLE, "maxLength": 512},
     }
 )
 class NotesField(serializers.DictField):

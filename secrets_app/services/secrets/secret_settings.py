@@ -11,6 +11,7 @@ from django.utils import timezone
 from secrets_app.errors import InvalidInput, NotFound
 from secrets_app.models import Secret, SecretSettings
 from secrets_app.models.secret_settings import settings_of
+from secrets_app.readable import is_readable
 from secrets_app.services.access.authorization import require_owner
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.caller import Caller
@@ -134,7 +135,8 @@ def check_settings(wanted: Settings) -> None:
     if len(notes) > MAX_NOTES or not all(_is_note(*each) for each in notes.items()):
         found["custom_metadata"] = [
             f"At most {MAX_NOTES} texts of {MAX_NOTE_CHARS} characters, with names of 1 to"
-            f" {MAX_NOTE_NAME_CHARS} characters, without control characters."
+            f" {MAX_NOTE_NAME_CHARS} characters, without control, bidirectional and"
+            " invisible characters."
         ]
     if found:
         raise InvalidInput(found)
@@ -146,7 +148,7 @@ def _is_note(name: Any, text: Any) -> bool:
         and isinstance(text, str)
         and 0 < len(name) <= MAX_NOTE_NAME_CHARS
         and len(text) <= MAX_NOTE_CHARS
-        and not any(character < " " or character == "\x7f" for character in name + text)
+        and is_readable(name + text, allow_newlines=False)
     )
 
 
