@@ -126,7 +126,7 @@ def test_a_policy_that_forbids_over_v1_forbids_here(
         allow(bob, vault, "**", *granted)
     if denied:
         deny(bob, vault, "a", *denied)
-    here = send(door(bob), template, method).status_code
+    here = send(door(bob), template, method, str(vault.pk)).status_code
     demanded = [each for each in (action.access, action.also) if each is not None]
     there = [OVER_V1[each](bob, vault).status_code for each in demanded]
     assert (here == 403) is (403 in there)

@@ -67,9 +67,9 @@ def test_deleting_metadata_destroys_everything_and_is_the_owners(alice, bob, vau
     allow(bob, vault, "**", "read", "write", "delete", "rotate")
     door(alice).put("team/a", {"n": 1})
     for call in (
-        ("DELETE", "team/metadata/a", None),
-        ("PUT", "team/destroy/a", {"versions": [1]}),
-        ("PUT", "team/metadata/a", {"max_versions": 1}),
+        ("DELETE", f"{vault.pk}/metadata/a", None),
+        ("PUT", f"{vault.pk}/destroy/a", {"versions": [1]}),
+        ("PUT", f"{vault.pk}/metadata/a", {"max_versions": 1}),
     ):
         assert door(bob)(*call).json() == {"errors": ["permission denied"]}
     assert door(bob).data("team/a") == {"n": 1}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from secrets_app.models import Agent
 from tests.cast import allow
 from tests.vault_api.conftest import Door
 
@@ -41,6 +42,7 @@ def replay(door, exchanges):
 
 @pytest.fixture
 def agent(robot, vault):
+    Agent.objects.filter(pk=robot.principal.pk).update(owner=vault.owner)
     allow(robot, vault, "**", "read", "write")
     return robot
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from secrets_app.models import AuditEvent
+from secrets_app.models import Agent, AuditEvent
 from tests.cast import PASSWORD, Api, allow
 from tests.vault_api.conftest import Door
 
@@ -21,6 +21,7 @@ def login(door, who, secret=None):
 
 
 def test_an_agent_signs_in_with_its_id_and_key(robot, vault, nobodys):
+    Agent.objects.filter(pk=robot.principal.pk).update(owner=vault.owner)
     allow(robot, vault, "**", "read", "write")
     answer = login(nobodys, robot).json()
     auth = answer["auth"]
