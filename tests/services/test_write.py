@@ -70,6 +70,16 @@ def test_a_cap_on_versions_takes_the_oldest_of_this_secret_alone(alice, vault, s
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_cap_on_versions_is_kept_to_with_each_write(alice, vault, settings, way):
+    settings.SECRETS_APP = settings.SECRETS_APP | {"MAX_VERSIONS": 2}
+    put(alice.api, vault, "a", "a1")
+    for number in range(2, 5):
+        assert way(alice.api, vault, "a", f"a{number}").status_code < 300
+        kept = SecretVersion.objects.filter(secret__path="a", destroyed_at__isnull=True)
+        assert sorted(kept.values_list("number", flat=True)) == [number - 1, number]
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_the_same_path_of_another_vault_is_not_written(alice, vault, way):
     """Nor another path of this one; whether it is new, there, or deleted."""
     others = [vault_of(alice, name) for name in ("other", "third", "fourth")]
