@@ -277,3 +277,19 @@ def test_of_what_failed_without_a_path(alice, vault, stored):
     assert response.status_code == 412
     details = {"reason": "PreconditionFailed"}
     assert last_event() == ("secret.write", "failure", "secret", None, details)
+
+
+@pytest.mark.parametrize("more", [{}, {"Idempotency-Key": "k"}])
+def test_of_a_write_the_fast_and_the_slow_way(alice, vault, stored, more):
+    wrong = {"If-Match": '"1"'} | more
+    response = alice.api.put(secret_url(vault, "a/b"), body("three"), headers=wrong)
+    assert response.status_code == 412
+    details = {"path": "a/b", "reason": "PreconditionFailed"}
+    assert last_event() == ("secret.write", "failure", "secret", None, details)
+    assert is_alices(alice, vault)
+    right = {"If-Match": '"2"'} | more
+    response = alice.api.put(secret_url(vault, "a/b"), body("three"), headers=right)
+    assert response.status_code == 201
+    details = {"path": "a/b", "version": 3, "type": "password"}
+    assert last_event() == ("secret.write", "success", "secret", stored.pk, details)
+    assert is_alices(alice, vault)
