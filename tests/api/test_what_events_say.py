@@ -293,3 +293,38 @@ def test_of_a_write_the_fast_and_the_slow_way(alice, vault, stored, more):
     details = {"path": "a/b", "version": 3, "type": "password"}
     assert last_event() == ("secret.write", "success", "secret", stored.pk, details)
     assert is_alices(alice, vault)
+
+
+def test_of_each_path_of_a_batch_that_is_read(bob, vault, stored, alice):
+    for path in ("c", "d"):
+        alice.api.put(secret_url(vault, path), body())
+    Secret.objects.get(path="c").versions.update(disabled_at=timezone.now())
+    allow(bob, vault, "a/*", "read")
+    allow(bob, vault, "*", "read")
+    before = set(AuditEvent.objects.values_list("pk", flat=True))
+    paths = ["a/b", "c", "no", "x/y/z"]
+    response = bob.api.post(f"/v1/vaults/{vault.pk}/secrets:batchRead", {"paths": paths})
+    assert response.status_code == 200
+    events = AuditEvent.objects.exclude(pk__in=before)
+    assert {(e.action, e.resource_type, e.vault_id, e.actor_id) for e in events} == {
+        ("secret.read", "secret", vault.pk, bob.principal.pk)
+    }
+    assert {e.details["path"]: (e.outcome, e.resource_id, e.details) for e in events} == {
+        "a/b": ("success", stored.pk, {"path": "a/b", "version": 2}),
+        "c": ("failure", None, {"path": "c", "reason": "disabled"}),
+        "no": ("failure", None, {"path": "no", "reason": "NotFound"}),
+        "x/y/z": ("denied", None, {"path": "x/y/z", "reason": "Forbidden"}),
+    }
+
+
+@pytest.mark.parametrize(
+    ("network", "is_allowed"), [("127.0.0.0/8", True), ("198.51.100.0/24", False)]
+)
+def test_a_batch_is_judged_by_the_callers_address(bob, vault, stored, network, is_allowed):
+    conditions = {"ip_allowlist": [network]}
+    allow(bob, vault, "a/*", "read", "write", conditions=conditions)
+    read = bob.api.post(f"/v1/vaults/{vault.pk}/secrets:batchRead", {"paths": ["a/b"]})
+    assert ("two" in read.content.decode()) is is_allowed
+    items = {"secrets": [{"path": "a/b"} | body("three")]}
+    written = bob.api.post(f"/v1/vaults/{vault.pk}/secrets:batchWrite", items)
+    assert (written.status_code < 300) is is_allowed

@@ -10,6 +10,7 @@ survived, 1 some did, 2 it could not run; of a sample always 0.
 """
 
 import argparse
+import signal
 import sys
 
 from tests.mutation.sample import try_a_sample
@@ -34,6 +35,8 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, help="of the sample; printed, to repeat it")
     options = parser.parse_args()
+    # Ended by a signal, it takes mutmut along, which is in a session of its own.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(COULD_NOT_RUN))
     if options.sample:
         try_a_sample(
             since=options.changed_since,

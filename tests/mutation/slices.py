@@ -118,7 +118,7 @@ SLICES = (
     Slice(
         "batches",
         ("services/secrets/batch_read.py", "services/secrets/batch_write.py"),
-        ("api/test_batches.py",),
+        ("api/test_batches.py", "api/test_what_events_say.py", "services/test_write.py"),
     ),
     Slice(
         "idempotency",
