@@ -53,7 +53,7 @@ def try_a_sample(
             unnoticed = [name for name in sample if name in (*result.survived, *result.untested)]
             for mutant in unnoticed:
                 print(place.difference(mutant))
-            tried += len([name for name in sample if name not in result.not_run])
+            tried += len(set(sample).intersection(result.killed)) + len(unnoticed)
             survived += len(unnoticed)
     print(
         f"mutation: {tried} mutants tried in {', '.join(p.name for p in parts) or 'nothing'}, ",
