@@ -125,7 +125,7 @@ def repository(tmp_path, monkeypatch):
         command = ["git", *who, *arguments]
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
 
-    file = tmp_path / "secrets_app" / "services" / "purge.py"
+    file = tmp_path / "secrets_app" / "services" / "secrets" / "purge.py"
     file.parent.mkdir(parents=True)
     file.write_text("a = 1\nb = 2\nc = 3\n")
     git("init", "-q", "-b", "main")

@@ -84,14 +84,14 @@ def test_a_bound_that_changes_under_writers_keeps_numbers_whole(alice, vault):
 def test_settings_changed_at_once_undo_nothing_of_each_other(alice, bob, vault):
     """Nor does somebody's note undo what the owner set."""
     allow(bob, vault, "**", "read", "write")
-    owner, writer = alice.token, bob.token
+    owner, writer, place = alice.token, bob.token, f"{vault.pk}/metadata/a"
     bodies = [{"cas_required": True}, {"max_versions": 3}, {"delete_version_after": "1h"}]
 
     def change(n):
         if n < len(bodies):
-            return Door(owner)("PUT", "team/metadata/a", bodies[n]).status_code
+            return Door(owner)("PUT", place, bodies[n]).status_code
         note = {"custom_metadata": {f"k{n}": "x"}}
-        return Door(writer)("PATCH", "team/metadata/a", note).status_code
+        return Door(writer)("PATCH", place, note).status_code
 
     for _ in range(3):
         Door(owner)("DELETE", "team/metadata/a")
