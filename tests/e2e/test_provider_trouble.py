@@ -24,6 +24,7 @@ def test_the_service_starts_without_its_provider_and_recovers_by_itself(
     tmp_path, fresh_database, openbao
 ):
     settings = {"ROOT_KEY_URLS": openbao.url, "KEY_PROVIDER_TIMEOUT": "2", "KEK_CACHE_TTL": "3"}
+    settings["WORKERS"] = "1"  # each process keeps the keys that it has unwrapped itself
     with serve(tmp_path / "var", fresh_database, **settings) as server:
         demo = server.quickstart()
         url, token = f"/v1/vaults/{demo['vault_id']}/secrets/app/key", demo["token"]
