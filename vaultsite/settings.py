@@ -106,6 +106,12 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "axes",
     "django_otp",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
     *(["corsheaders"] if CORS_ALLOWED_ORIGINS else []),
     "vaultsite.accounts",
     "secrets_app",
@@ -125,6 +131,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "vaultsite.accounts.second_factor.SecondFactorRequired",
 ]
 # Of these, what requests of the API go through (`vaultsite/handler.py`).
@@ -167,6 +174,17 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
+
+# People and their sign-in (django-allauth). Nobody makes an account by themselves.
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_ADAPTER = "vaultsite.accounts.adapter.AccountAdapter"
+# What counts attempts here is django-axes and the API's own rates, in every process alike.
+ACCOUNT_RATE_LIMITS = False
+MFA_RATE_LIMITS = False
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 
 # Lockout after wrong passwords, for an account from an address: counted where every process sees it.
 CACHE_URL = env.str("CACHE_URL", default="")
