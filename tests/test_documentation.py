@@ -55,3 +55,15 @@ def test_the_architecture_page_names_every_module_of_the_top_levels():
         or (each.is_dir() and (each / "__init__.py").is_file())
     } - {"migrations/", "apps.py"}
     assert {name for name in names if name not in page} == set()
+
+
+def test_every_link_between_pages_leads_somewhere():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    links = [
+        (page.relative_to(ROOT), target)
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text())
+        if "://" not in target
+    ]
+    assert links
+    assert {link for link in links if not (ROOT / link[0].parent / link[1]).exists()} == set()
