@@ -14,7 +14,7 @@ _MAPPED = IPv6Network("::ffff:0:0/96")
 
 @lru_cache(maxsize=4096)
 def parse_address(text: str) -> IPv4Address | IPv6Address:
-    """Raises ValueError for anything but an address."""
+    """Parse an address. Raises ValueError for anything else."""
     address = ip_address(text)
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
@@ -22,7 +22,7 @@ def parse_address(text: str) -> IPv4Address | IPv6Address:
 
 @lru_cache(maxsize=4096)
 def parse_network(text: str) -> Network:
-    """Raises ValueError for anything but a network in CIDR form without host bits.
+    """Parse a network in CIDR form without host bits. Raises ValueError for anything else.
 
     A network that holds more than mapped addresses, such as `::/0`, stays one of IPv6.
     """

@@ -7,7 +7,7 @@ _decoder = json.JSONDecoder(parse_int=str, parse_float=str)  # numbers of any le
 
 
 def find_member(text: str, wanted: str) -> str:
-    """The text of a member's value; `text` is a valid object that has it, once.
+    """Return the text of a member's value; `text` is a valid object that has it, once.
 
     Raises RecursionError for what is nested too deeply.
     """

@@ -22,9 +22,10 @@ def is_readable(text: str, *, allow_newlines: bool) -> bool:
 
 @cache
 def readable_pattern() -> str:
-    """A regular expression, as JSON Schema has them, for text without line breaks that is readable. It
-    leaves out surrogates, which strict JSON does not have, and the few format characters beyond U+FFFF,
-    since not every reader of a schema takes a character as one there."""
+    """Return a regular expression, as JSON Schema has them, for text without line breaks that is readable.
+    It leaves out surrogates, which strict JSON does not have, and the few format characters beyond U+FFFF,
+    since not every reader of a schema takes a character as one there.
+    """
     plane = (c for c in range(0x10000) if unicodedata.category(chr(c)) != "Cs")
     unseen = (c for c in plane if not is_readable(chr(c), allow_newlines=False))
     runs = [

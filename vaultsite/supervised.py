@@ -10,7 +10,7 @@ _GRACE_S = 30  # as the supervisor's own `--workers-kill-timeout`
 
 
 def end_with_supervisor() -> None:
-    """In a worker of granian, act as for SIGTERM when its supervisor is gone.
+    """Act, in a worker of granian, as for SIGTERM when its supervisor is gone.
 
     A supervisor that was killed cannot tell its workers. They would go on answering, with nobody to
     restart, count or stop them.

@@ -56,14 +56,14 @@ def parse_uuid(raw: str, field: str = "vault_id") -> UUID:
 
 
 def parse_version_number(raw: str) -> int:
-    """A whole number without sign or leading zero. Raises InvalidInput."""
+    """Parse a whole number without sign or leading zero. Raises InvalidInput."""
     if _NUMBER.fullmatch(raw) is None or int(raw) > _MAX_NUMBER:
         raise InvalidInput({"number": ["This is not the number of a version."]})
     return int(raw)
 
 
 def request_id(request: Request) -> UUID:
-    """The id that ties response, log lines and audit events of a request together."""
+    """Return the id that ties response, log lines and audit events of a request together."""
     django_request = request._request
     if not hasattr(django_request, "request_id"):
         django_request.request_id = uuid4()  # type: ignore[attr-defined]
@@ -71,7 +71,7 @@ def request_id(request: Request) -> UUID:
 
 
 def anonymous(request: Request) -> Actor:
-    """The actor of a request that nobody has signed in for."""
+    """Return the actor of a request that nobody has signed in for."""
     return Actor(None, "anonymous", client_address(request), request_id(request))
 
 

@@ -107,7 +107,7 @@ class ListInChunks:
             raise
 
     def close(self) -> None:
-        """Called by the server, also when the client is gone."""
+        """Give back what is held. The server calls it, also when the client is gone."""
         self._chunks.close()
         self._finished()
 

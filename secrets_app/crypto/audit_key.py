@@ -47,8 +47,9 @@ class AuditKey:
         return hmac.digest(self._seed_key, salt, hashlib.sha256)[:SEED_BYTES]
 
     def cursor_cipher(self, holder: bytes) -> Cipher:
-        """The cipher for the cursors of one `holder`. A key for each keeps random nonces far below the
-        bound of a key (SP 800-38D, 8.3)."""
+        """Return the cipher for the cursors of one `holder`. A key for each keeps random nonces far below
+        the bound of a key (SP 800-38D, 8.3).
+        """
         return Cipher(_expand(self._cursor_key, holder))
 
 

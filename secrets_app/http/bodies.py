@@ -13,12 +13,12 @@ _REST_BYTES = 256 * 1024
 
 
 def max_body_bytes() -> int:
-    """The longest body that is read, in bytes: room for the largest value in its longest spelling."""
+    """Return the most bytes of a body that are read: room for the largest value in its longest spelling."""
     return _ESCAPE_FACTOR * app_settings.MAX_VALUE_BYTES + _REST_BYTES
 
 
 def read_body(stream: Any, meta: Mapping[str, Any], *, limit: int) -> bytes:
-    """A body of at most `limit` bytes; `meta` is the request's. Raises TooLarge."""
+    """Read a body of at most `limit` bytes; `meta` is the request's. Raises TooLarge."""
     declared = meta.get("CONTENT_LENGTH") or "0"
     is_chunked = "HTTP_TRANSFER_ENCODING" in meta  # then what is declared is only a bound
     if not is_chunked and declared.isdecimal() and int(declared[:20]) > limit:
@@ -30,7 +30,7 @@ def read_body(stream: Any, meta: Mapping[str, Any], *, limit: int) -> bytes:
 
 
 def parse_json(raw: bytes, **number_parsers: Any) -> Any:
-    """UTF-8 JSON (RFC 8259). Refuses what other parsers read differently: duplicate names, NaN and
+    """Parse UTF-8 JSON (RFC 8259). Refuses what other parsers read differently: duplicate names, NaN and
     infinities, lone surrogates, a byte order mark.
 
     `number_parsers` are `parse_int` and `parse_float` of `json.loads`. Raises ValueError.

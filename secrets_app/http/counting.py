@@ -41,7 +41,7 @@ class InProcess(Storage):
         return count if ends > time.time() else 0
 
     def get_expiry(self, key: str) -> float:
-        """When the window ends, in seconds since the epoch."""
+        """Return when the window ends, in seconds since the epoch."""
         return self._counts.get(key, (0, time.time()))[1]
 
     def check(self) -> bool:

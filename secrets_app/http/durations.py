@@ -12,7 +12,7 @@ _SECONDS = re.compile(r"[0-9]{1,10}")
 
 
 def parse_duration(text: str, *, field: str) -> int:
-    """Whole seconds, rounded down; a bare number is one of seconds. Raises InvalidInput."""
+    """Return whole seconds, rounded down; a bare number is one of seconds. Raises InvalidInput."""
     if _SECONDS.fullmatch(text):
         return int(text)
     if len(text) > 64 or _DURATION.fullmatch(text) is None:
@@ -21,7 +21,7 @@ def parse_duration(text: str, *, field: str) -> int:
 
 
 def show_duration(seconds: int) -> str:
-    """As Go shows it: `0s`, `1m30s`, `1h30m0s`."""
+    """Spell it as Go does: `0s`, `1m30s`, `1h30m0s`."""
     minutes, rest = divmod(int(timedelta(seconds=seconds).total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

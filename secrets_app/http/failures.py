@@ -17,7 +17,7 @@ PASSING = (errors.ProviderUnavailable, OperationalError, InterfaceError, Interna
 
 
 def log_failure(exc: Exception, request_id: UUID | None) -> None:
-    """Class and frames: messages of databases and libraries may hold what was sent to them, and only
+    """Log class and frames: messages of databases and libraries may hold what was sent to them, and only
     those of our own errors never do."""
     what = type(exc).__qualname__
     if isinstance(exc, DatabaseError):

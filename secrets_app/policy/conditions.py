@@ -49,7 +49,9 @@ class Conditions:
     window: TimeWindow | None
 
     def hold(self, *, address: str | None, now: datetime) -> bool | None:
-        """True or False; None when it cannot be told, because the caller's address is not known."""
+        """Tell whether they hold: True or False; None when it cannot be told, because the caller's address
+        is not known.
+        """
         if self.window is not None and not self.window.holds(now):
             return False
         if self.networks is None:

@@ -129,8 +129,8 @@ _cached = lru_cache(maxsize=256)(Patterns)
 
 
 def as_regex(pattern: str) -> tuple[str, bool] | None:
-    """A regular expression for the paths that a pattern covers, without anchors, and whether it covers no
-    more than those; None for a pattern that is not valid.
+    """Return a regular expression for the paths that a pattern covers, without anchors, and whether it
+    covers no more than those; None for a pattern that is not valid.
 
     It is there for databases to leave rows out, and never decides. Engines that backtrack try what stands
     behind a `**` at each segment of a path. So one `**` inside a pattern is followed exactly if few

@@ -51,13 +51,13 @@ class Scope:
         object.__setattr__(self, "_denying", patterns_of(self.denies))
 
     def covers(self, path: str) -> bool:
-        """Whether `decide` would allow this valid path."""
+        """Tell whether `decide` would allow this valid path."""
         if self.allows is None:
             return True
         return self._allowing.match_any(path) and not self._denying.match_any(path)
 
     def sieve(self) -> Sieve:
-        """What a database may leave out on the way: rows that are certainly not covered."""
+        """Return what a database may leave out on the way: rows that are certainly not covered."""
         if self.allows is None:
             return Sieve(None, None)
         allows = [as_regex(pattern) for pattern in self.allows]
@@ -70,7 +70,7 @@ class Scope:
         return Sieve(_any_of(kept) if is_whole else None, _any_of(dropped))
 
     def ranges(self, prefix: str) -> list[PathRange]:
-        """Ranges outside of which nothing is covered, sorted, apart from each other, in `prefix`."""
+        """Return ranges outside of which nothing is covered, sorted, apart from each other, in `prefix`."""
         whole = PathRange(prefix, prefix + _AFTER)
         if self.allows is None:
             return [whole]

@@ -48,7 +48,9 @@ class PastEntry:
 def read_histories(
     client: hvac.Client, names: list[str], *, mount: str, with_values: bool
 ) -> Iterator[list[PastEntry]]:
-    """The entries in their order, some at a time. Raises SourceError at the first that may not be read."""
+    """Yield the entries in their order, some at a time. Raises SourceError at the first that may not be
+    read.
+    """
     with ThreadPoolExecutor(_THREADS) as pool:
         for first in range(0, len(names), _AT_ONCE):
             some = names[first : first + _AT_ONCE]

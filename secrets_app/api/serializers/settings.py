@@ -96,5 +96,5 @@ class SecretSettingsSerializer(SparseSerializer, StrictSerializer):
 
     @classmethod
     def to_settings(cls, data: Any) -> Settings:
-        """The body, as the service takes it. Raises rest_framework.exceptions.ValidationError."""
+        """Return the body as the service takes it. Raises rest_framework.exceptions.ValidationError."""
         return Settings(**cls.read(data))

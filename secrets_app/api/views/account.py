@@ -57,7 +57,7 @@ class AccountViewSet(ApiViewSet):
         responses={200: MessageSerializer} | problems(400, 401, 403, 413, 415, 500),
     )
     def change_password(self, request: Request) -> Response:
-        """Ends every token issued so far, the one this request is made with included."""
+        """End every token issued so far, the one this request is made with included."""
         body = PasswordChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         change_password(

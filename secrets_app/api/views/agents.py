@@ -62,7 +62,7 @@ class AgentViewSet(ApiViewSet):
 
     @operation(summary="List agents", responses={200: AgentListSerializer} | problems(401, 500))
     def list(self, request: Request) -> Response:
-        """Those the caller has registered."""
+        """List those the caller has registered."""
         agents = list_agents(caller=self.caller)
         return Response({"agents": AgentSerializer(agents, many=True).data})
 
@@ -101,7 +101,7 @@ class AgentViewSet(ApiViewSet):
         responses={204: None} | problems(400, 401, 404, 500),
     )
     def destroy(self, request: Request, item_id: UUID) -> Response:
-        """Its keys and tokens are refused from the next request on."""
+        """Refuse its keys and tokens from the next request on."""
         deactivate_agent(agent_id=item_id, owner_id=self.caller.id, actor=self.caller.actor)
         return Response(status=204)
 

@@ -35,7 +35,7 @@ class AuditViewSet(ApiViewSet):
         responses={200: AuditEventListSerializer} | problems(400, 401, 500),
     )
     def list(self, request: Request) -> Response:
-        """Newest first: the events of vaults that the caller owns, and its own; all for an auditor."""
+        """List, newest first, events of vaults that the caller owns and its own. An auditor gets all."""
         wanted = EventQuery(**query_of(request, EventsQuerySerializer))
         page = list_events(caller=self.caller, wanted=wanted)
         body: dict[str, Any] = {
@@ -52,7 +52,7 @@ class AuditViewSet(ApiViewSet):
         responses={200: VerificationSerializer} | problems(400, 401, 403, 500),
     )
     def verify(self, request: Request) -> Response:
-        """Computes every MAC, tree, link and signature again, or those of the time asked for.
+        """Compute every MAC, tree, link and signature again, or those of the time asked for.
 
         One at a time in each process. Whoever is not an auditor is refused when the log is long.
         """

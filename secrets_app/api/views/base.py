@@ -53,7 +53,7 @@ class ApiViewSet(ViewSet):
 
     @property
     def caller(self) -> Caller:
-        """Who is signed in; not to be asked for in a public action."""
+        """Return who is signed in. Not to be asked for in a public action."""
         return cast(Caller, self.request.user)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
@@ -62,7 +62,7 @@ class ApiViewSet(ViewSet):
         return drf_request
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """The order of judgement: 401, then a malformed URL (400), then vault and permission."""
+        """Keep the order of judgement: 401, then a malformed URL (400), then vault and permission."""
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(
             request
         )
@@ -80,7 +80,7 @@ class ApiViewSet(ViewSet):
         self.check_permissions(request)
 
     def check_rate(self, request: Request) -> None:
-        """Generous, for each principal; a sign-in is counted for its address."""
+        """Count requests for each principal, generously, and sign-ins for their address."""
         if self.access.get(self.action or "") is not Access.PUBLIC:
             count_request(app_settings.RATE_LIMIT, "principal", str(self.caller.id))
         elif self.is_sign_in:
@@ -124,7 +124,7 @@ class ApiViewSet(ViewSet):
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        """The content security policy, and `Allow` where it is asked for (RFC 9110, 10.2.1)."""
+        """Add the content security policy, and `Allow` where it is asked for (RFC 9110, 10.2.1)."""
         if self.action not in (None, "metadata"):
             return CONTENT_SECURITY_POLICY
         return super().default_response_headers | CONTENT_SECURITY_POLICY

@@ -22,7 +22,7 @@ class OpenApiViewSet(ApiViewSet):
 
 
 def openapi_document() -> dict[str, Any]:
-    """OpenAPI 3.1 of every route."""
+    """Return an OpenAPI 3.1 document of every route."""
     generator: Any = SchemaGenerator(urlconf="secrets_app.api.urls")  # type: ignore[no-untyped-call]
     document: dict[str, Any] = generator.get_schema(request=None, public=True)
     _add_head(document)

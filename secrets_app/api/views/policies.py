@@ -62,7 +62,7 @@ class PolicyViewSet(ApiViewSet):
         responses={200: PolicyListSerializer} | problems(400, 401, 403, 404, 500),
     )
     def list(self, request: Request, vault_id: UUID) -> Response:
-        """For the vault's owner."""
+        """List them for the vault's owner."""
         policies = list_policies(vault_id=vault_id)
         return Response({"policies": PolicySerializer(policies, many=True).data})
 
@@ -73,7 +73,7 @@ class PolicyViewSet(ApiViewSet):
         responses={200: PolicySerializer} | problems(400, 401, 403, 404, 413, 415, 500),
     )
     def update(self, request: Request, vault_id: UUID, item_id: UUID) -> Response:
-        """Permissions, effect, conditions or expiry; pattern and principal are fixed."""
+        """Change permissions, effect, conditions or expiry. Pattern and principal are fixed."""
         body = PolicyUpdateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         policy = update_policy(
@@ -98,7 +98,7 @@ class PolicyViewSet(ApiViewSet):
         responses={200: ExplanationSerializer} | problems(400, 401, 403, 404, 500),
     )
     def explain(self, request: Request, vault_id: UUID) -> Response:
-        """Whether a principal may do something at a path, why, and by which policies."""
+        """Tell whether a principal may do something at a path, why, and by which policies."""
         query = query_of(request, AccessQuerySerializer)
         explanation = explain_access(
             caller=self.caller,

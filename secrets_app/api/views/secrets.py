@@ -72,7 +72,7 @@ class SecretViewSet(ApiViewSet):
         responses={200: SecretListSerializer} | problems(400, 401, 403, 404, 500),
     )
     def list(self, request: Request, vault_id: UUID) -> Response:
-        """The latest version of each path the caller may read, in the order of paths, no values. A
+        """List the latest version of each path the caller may read, in the order of paths, no values. A
         page may be shorter than `limit`, even empty: go on while there is a `next_cursor`."""
         wanted = ListQuery(**query_of(request, ListQuerySerializer))
         page = list_secrets(caller=self.caller, vault_id=vault_id, wanted=wanted)
@@ -111,7 +111,7 @@ class SecretViewSet(ApiViewSet):
         | problems(400, 401, 403, 404, 410, 500),
     )
     def retrieve(self, request: Request, vault_id: UUID, path: str) -> Response:
-        """The latest version with its value. Spends one access where they are counted."""
+        """Return the latest version with its value. Spends one access where they are counted."""
         revealed = reveal_secret(
             caller=self.caller, vault_id=vault_id, path=path, is_known=known_versions(request)
         )
@@ -143,9 +143,10 @@ class SecretViewSet(ApiViewSet):
         responses={201: SecretSerializer} | problems(*_CHANGE_PROBLEMS, 410),
     )
     def rotate(self, request: Request, vault_id: UUID, path: str) -> Response:
-        """A new version of an existing secret, its value drawn at random. Metadata and rotation policy
-        stay. Who may write chooses a type, and unsets expiry and access count; who may only rotate keeps
-        them, and draws 128 bits or more."""
+        """Write a new version of an existing secret, its value drawn at random. Metadata and rotation
+        policy stay. Who may write chooses a type, and unsets expiry and access count; who may only rotate
+        keeps them, and draws 128 bits or more.
+        """
         recipe = RotateSerializer.to_recipe(request.data)
         return self.once(
             request,
@@ -166,7 +167,7 @@ class SecretViewSet(ApiViewSet):
         responses={200: SecretSerializer} | problems(400, 401, 403, 404, 409, 410, 422, 500),
     )
     def undelete(self, request: Request, vault_id: UUID, path: str) -> Response:
-        """With all its versions, within the retention window."""
+        """Bring it back with all its versions, within the retention window."""
         require_empty_body(request)
         return self.once(
             request,
@@ -189,12 +190,12 @@ class SecretViewSet(ApiViewSet):
 
 
 def created(version: SecretVersion) -> Answer:
-    """The answer to a write: no value."""
+    """Return the answer to a write: no value."""
     return Answer(201, SecretSerializer.show(version), etag(version))
 
 
 def show(revealed: Revealed) -> Response:
-    """The answer to a read; 304 when the caller has this version already."""
+    """Return the answer to a read: 304 when the caller has this version already."""
     headers = etag(revealed.version) | NO_STORE
     if revealed.value is None:
         return Response(status=304, headers=headers)

@@ -21,7 +21,7 @@ class SettingsViewSet(ApiViewSet):
         responses={200: SecretSettingsSerializer} | problems(400, 401, 403, 404, 500),
     )
     def retrieve(self, request: Request, vault_id: UUID, path: str) -> Response:
-        """The defaults where nothing is set."""
+        """Return what is set, the defaults where nothing is."""
         found = get_settings(caller=self.caller, vault_id=vault_id, path=path)
         return Response(SecretSettingsSerializer.show(found))
 

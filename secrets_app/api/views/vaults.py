@@ -57,7 +57,7 @@ class VaultViewSet(ApiViewSet):
         responses={200: VaultListSerializer} | problems(400, 401, 500),
     )
     def list(self, request: Request) -> Response:
-        """Those the caller owns, by name, and then those that others share with it."""
+        """List those the caller owns, by name, and then those that others share with it."""
         query = query_of(request, VaultsQuerySerializer)
         shared = query["shared"] == "true" if "shared" in query else None
         vaults = list_vaults(caller=self.caller, shared=shared)
@@ -74,7 +74,7 @@ class VaultViewSet(ApiViewSet):
         responses={200: VaultSerializer} | problems(400, 401, 403, 404, 500),
     )
     def retrieve(self, request: Request, vault_id: UUID) -> Response:
-        """For its owner and whoever has a policy in it."""
+        """Return it to its owner and whoever has a policy in it."""
         return Response(VaultSerializer(get_vault(caller=self.caller, vault_id=vault_id)).data)
 
     @operation(
@@ -84,6 +84,6 @@ class VaultViewSet(ApiViewSet):
         responses={204: None} | problems(400, 401, 403, 404, 500),
     )
     def destroy(self, request: Request, vault_id: UUID) -> Response:
-        """With all in it. After the retention window its keys are destroyed."""
+        """Delete it with all in it. After the retention window its keys are destroyed."""
         delete_vault(caller=self.caller, vault_id=vault_id)
         return Response(status=204)

@@ -55,7 +55,7 @@ class VersionViewSet(ApiViewSet):
         responses={200: SecretVersionListSerializer} | problems(400, 401, 403, 404, 500),
     )
     def list(self, request: Request, vault_id: UUID, path: str) -> Response:
-        """Newest first, no values."""
+        """List them, newest first, without values."""
         query = query_of(request, VersionsQuerySerializer)
         versions = list_versions(
             caller=self.caller,
@@ -76,7 +76,7 @@ class VersionViewSet(ApiViewSet):
         | problems(400, 401, 403, 404, 410, 500),
     )
     def retrieve(self, request: Request, vault_id: UUID, path: str, number: int) -> Response:
-        """With its value. Spends one of this version's accesses where they are counted."""
+        """Return it with its value. Spends one of this version's accesses where they are counted."""
         revealed = reveal_secret(
             caller=self.caller,
             vault_id=vault_id,

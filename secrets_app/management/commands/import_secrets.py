@@ -150,7 +150,7 @@ def _read(options: dict[str, Any]) -> Candidates:
 
 
 def connect_to(options: dict[str, Any]) -> Any:
-    """A client of the server. Raises CommandError."""
+    """Return a client of the server. Raises CommandError."""
     try:
         return _connect(options)
     except SourceError as error:

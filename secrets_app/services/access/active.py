@@ -9,7 +9,8 @@ WITH_OWNER = ("user", "agent__owner__user")
 
 
 def why_inactive(principal: Principal, *, now: datetime) -> str | None:
-    """Why a principal may neither sign in nor act; None when it may. For an agent, its owner must too.
+    """Return why a principal may neither sign in nor act; None when it may. For an agent, its owner must
+    too.
 
     Wants `WITH_OWNER` selected. `services.identity.identification` says the same of a row.
     """

@@ -12,7 +12,7 @@ NAMES_KEPT_APART = "secrets_app.names_kept_apart"
 
 
 def client_address(request: Any) -> str | None:
-    """The client's address: the peer of the socket, or what trusted proxies say of it.
+    """Return the client's address: the peer of the socket, or what trusted proxies say of it.
 
     X-Forwarded-For is read from its end, where our own proxies wrote, up to the first address that
     is not one of them: what a client put before that does not count. It does not count at all when
@@ -33,8 +33,9 @@ def client_address(request: Any) -> str | None:
 
 
 def are_names_kept_apart(request: Any) -> bool:
-    """Whether a header of this request has the name it was sent with: its server marks requests, or the
-    operator says so of the server (HEADER_NAMES_KEPT_APART)."""
+    """Tell whether a header of this request has the name it was sent with: its server marks requests, or
+    the operator says so of the server (HEADER_NAMES_KEPT_APART).
+    """
     return NAMES_KEPT_APART in request.META or app_settings.HEADER_NAMES_KEPT_APART
 
 

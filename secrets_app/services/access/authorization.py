@@ -31,7 +31,7 @@ def authorize(*, caller: Caller, vault_id: UUID, path: str, permission: Permissi
 
 
 def may(*, caller: Caller, vault_id: UUID, path: str, permission: Permission) -> bool:
-    """Whether the caller has a permission besides the one it came for. Leaves no event."""
+    """Tell whether the caller has a permission besides the one it came for. Leaves no event."""
     return _decide(caller, vault_id, path, permission).allowed
 
 
@@ -70,7 +70,7 @@ def authorize_member(*, caller: Caller, vault_id: UUID) -> None:
 
 
 def is_member(*, caller: Caller, vault_id: UUID) -> bool:
-    """Whether the caller owns a vault or is allowed something in it. Leaves no event. Raises NotFound."""
+    """Tell whether the caller owns a vault or may do something in it. Leaves no event. Raises NotFound."""
     vault = vault_of(caller, vault_id)
     now = timezone.now()
     return vault.is_owner or any(
@@ -90,7 +90,7 @@ def require_owner(*, caller: Caller, vault_id: UUID, action: str, path: str | No
 
 
 def vault_of(caller: Caller, vault_id: UUID) -> VaultAccess:
-    """What the caller has in the vault of this request.
+    """Return what the caller has in the vault of this request.
 
     Raises NotFound, and InconsistentVault with an audit event.
     """

@@ -72,7 +72,7 @@ def create_policy(
 
 
 def list_policies(*, vault_id: UUID) -> QuerySet[Policy]:
-    """A vault's policies, oldest first."""
+    """List a vault's policies, oldest first."""
     return _policies(vault_id).order_by("created_at", "id")
 
 

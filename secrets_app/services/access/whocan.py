@@ -27,7 +27,7 @@ class Holder:
 
 
 def who_can(*, vault: Vault, path: str, permission: Permission) -> list[Holder]:
-    """Every active principal that the decision allows now, the owner first."""
+    """List every active principal that the decision allows now, the owner first."""
     now = timezone.now()
     concerned = Q(pk=vault.owner_id) | Q(policies__vault_id=vault.pk)
     groups = Policy.objects.filter(vault_id=vault.pk, group__isnull=False).values("group_id")

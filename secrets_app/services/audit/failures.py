@@ -80,7 +80,7 @@ def forget() -> None:
 
 @lru_cache(maxsize=4096)
 def network_of(address: str | None) -> str:
-    """What an address is counted as: itself, or the /64 of an IPv6 address."""
+    """Return what an address is counted as: itself, or the /64 of an IPv6 address."""
     if address is None:
         return _NOWHERE
     parsed = ip_address(address.partition("%")[0])

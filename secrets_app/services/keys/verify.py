@@ -45,7 +45,7 @@ class Finding:
 
 
 def count_checks(*, vault_id: UUID | None) -> int:
-    """How many rows `check_everything` will look at."""
+    """Count the rows that `check_everything` will look at."""
     scopes = (_vaults(vault_id), _keys(vault_id), _secrets(vault_id), _versions(vault_id))
     return sum(scope.count() for scope in scopes) + count_writes(vault_id=vault_id)
 

@@ -32,7 +32,9 @@ class _Budget:
         self._queue: deque[object] = deque()
 
     def take(self, size: int) -> None:
-        """Raises TooManyRequests when too many wait already, or after LONGEST_WAIT_S."""
+        """Take bytes of the budget. Raises TooManyRequests when too many wait already, or after
+        LONGEST_WAIT_S.
+        """
         if not size:
             return
         ticket, deadline = object(), time.monotonic() + LONGEST_WAIT_S
@@ -89,7 +91,7 @@ class Share:
             this_database().close_at = time.monotonic()
 
     def give_back(self) -> None:
-        """May be called more than once."""
+        """Give the bytes back. May be called more than once."""
         size, self._size = self._size, 0
         if size:
             _budget.give_back(size)

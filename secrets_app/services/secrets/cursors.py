@@ -39,7 +39,7 @@ class Cursors:
         return base64.urlsafe_b64encode(box).rstrip(b"=").decode()
 
     def open(self, cursor: str) -> str:
-        """The path in a cursor that was made for this list and caller within the last day.
+        """Return the path in a cursor that was made for this list and caller within the last day.
 
         Raises InvalidInput, the same for every reason; OpenError, ProviderError when there is no key.
         """

@@ -30,8 +30,9 @@ class History:
 
 
 def secret_history(*, caller: Caller, vault_id: UUID, path: str) -> History:
-    """A secret with its settings and versions, a deleted one too while it can come back; the caller is
-    authorised already. Raises NotFound."""
+    """Return a secret with its settings and versions, a deleted one too while it can come back; the caller
+    is authorised already. Raises NotFound.
+    """
     with audited_transaction("secret.versions", caller=caller, vault_id=vault_id, path=path):
         secret = (
             Secret.objects.select_related("settings").filter(vault_id=vault_id, path=path).first()
@@ -56,8 +57,9 @@ def secret_history(*, caller: Caller, vault_id: UUID, path: str) -> History:
 
 
 def unavailable_version(*, vault_id: UUID, path: str, number: int | None) -> SecretVersion | None:
-    """The version that a read was refused for, so that the refusal can say since when; the current one for
-    None. The caller is authorised already, and the refusal has left its event."""
+    """Return the version that a read was refused for, so that the refusal can say since when; the current
+    one for None. The caller is authorised already, and the refusal has left its event.
+    """
     wanted = F("secret__current_version") if number is None else number
     rows = versions_with_rows(vault_id).defer("value")
     version = rows.filter(secret=id_at(vault_id, path), number=wanted).first()
@@ -69,7 +71,7 @@ def unavailable_version(*, vault_id: UUID, path: str, number: int | None) -> Sec
 
 
 def type_at(*, vault_id: UUID, path: str) -> str | None:
-    """The type of the current version at a path, None where there is none."""
+    """Return the type of the current version at a path, None where there is none."""
     current = SecretVersion.objects.filter(
         vault_id=vault_id, secret=id_at(vault_id, path), number=F("secret__current_version")
     )
@@ -77,6 +79,6 @@ def type_at(*, vault_id: UUID, path: str) -> str | None:
 
 
 def is_gone(secret: Secret) -> bool:
-    """Whether a deleted secret is past its retention window, and waits to be purged."""
+    """Tell whether a deleted secret is past its retention window, and waits to be purged."""
     kept_for = timedelta(days=app_settings.DELETED_RETENTION_DAYS)
     return secret.deleted_at is not None and secret.deleted_at <= timezone.now() - kept_for

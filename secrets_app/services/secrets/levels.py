@@ -22,8 +22,8 @@ _AFTER = "\x7f"
 
 
 def list_level(*, caller: Caller, vault_id: UUID, folder: str) -> list[str]:
-    """The names in a folder (`""`, or a path with `/` at its end), those of folders with `/` at the end, in
-    the order of paths: what the caller may read, and nothing that follows from what it may not.
+    """List the names in a folder (`""`, or a path with `/` at its end), those of folders with `/` at the
+    end, in the order of paths: what the caller may read, and nothing that follows from what it may not.
 
     A deleted secret is shown while it can come back. All of a folder that was found is passed over by
     one step in the index.

@@ -43,7 +43,7 @@ class ListQuery:
     expires_before: datetime | None = None
 
     def question(self) -> bytes:
-        """What a cursor is bound to: all that decides which rows follow. Pages may differ in size."""
+        """Return what a cursor is bound to: all that decides which rows follow. A page's size is not."""
         ends = self.expires_before and self.expires_before.timestamp()
         return json.dumps([self.prefix, self.type, self.tag, ends]).encode()
 
@@ -70,7 +70,7 @@ class Page:
 
 
 def list_secrets(*, caller: Caller, vault_id: UUID, wanted: ListQuery) -> Page:
-    """The latest version of each living path that the caller may read, in the order of paths.
+    """List the latest version of each living path that the caller may read, in the order of paths.
 
     Policies decide where in the vault to look and then about each path. What the caller receives follows
     from the rows that it may see, and from no other. A page may be shorter than asked for, even empty,
@@ -92,7 +92,7 @@ def list_secrets(*, caller: Caller, vault_id: UUID, wanted: ListQuery) -> Page:
 def list_versions(
     *, caller: Caller, vault_id: UUID, path: str, before: int | None, limit: int
 ) -> list[SecretVersion]:
-    """Versions of a living secret, newest first, below number `before`; no values.
+    """List the versions of a living secret, newest first, below number `before`; no values.
 
     Raises NotFound.
     """

@@ -32,7 +32,7 @@ class Purged:
 
 
 def count_purgeable(*, now: datetime) -> Purged:
-    """What a purge would destroy. Secrets of purgeable vaults are counted along."""
+    """Count what a purge would destroy. Secrets of purgeable vaults are counted along."""
     end = _end_of_retention(now)
     return Purged(
         vaults=_doomed_vaults(end).count(),

@@ -42,7 +42,7 @@ DEFAULTS = Settings()
 
 
 def get_settings(*, caller: Caller, vault_id: UUID, path: str) -> Settings:
-    """What is set for a secret, the defaults where nothing is; the caller is authorised already.
+    """Return what is set for a secret, the defaults where nothing is; the caller is authorised already.
 
     Raises NotFound where there is neither a secret nor settings.
     """
@@ -65,7 +65,7 @@ def get_settings(*, caller: Caller, vault_id: UUID, path: str) -> Settings:
 
 
 def read_settings(row: SecretSettings | None) -> Settings:
-    """A row as it is told."""
+    """Return a row as it is told."""
     if row is None:
         return DEFAULTS
     return Settings(

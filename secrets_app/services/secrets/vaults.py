@@ -78,7 +78,7 @@ def delete_vault(*, caller: Caller, vault_id: UUID) -> None:
 
 
 def list_vaults(*, caller: Caller, shared: bool | None = None) -> QuerySet[Vault]:
-    """The vaults the caller owns, by name, and then those it is allowed something in by a policy.
+    """List the vaults the caller owns, by name, and then those it is allowed something in by a policy.
 
     Anybody can share vaults of any name, in any number, with whom they know the id of: `is_shared` marks
     those, and they never stand before one's own. What caller and token are restricted from is left out.
@@ -97,7 +97,7 @@ def list_vaults(*, caller: Caller, shared: bool | None = None) -> QuerySet[Vault
 
 
 def get_vault(*, caller: Caller, vault_id: UUID) -> Vault:
-    """One vault. Raises NotFound."""
+    """Return one vault. Raises NotFound."""
     vault: Vault | None = _living_vaults(caller).filter(pk=vault_id).first()
     if vault is None:
         raise NotFound("There is no such vault.")
@@ -111,7 +111,8 @@ def _living_vaults(caller: Caller) -> QuerySet[Any]:
 
 
 def name_key(name: str) -> str:
-    """What names are compared by: case, Unicode spelling and invisible characters make no difference.
+    """Return what names are compared by: case, Unicode spelling and invisible characters make no
+    difference.
 
     A digest, since folding can make a name many times longer.
     """
