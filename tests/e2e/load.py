@@ -39,6 +39,8 @@ class Load:
         self._join()
         if error is None:
             self.stop()
+        elif self._failures:
+            error.add_note(f"failures of the load: {self._failures[:5]}")
 
     def stop(self) -> None:
         """End the load and fail for what went wrong; doing it twice is no error."""

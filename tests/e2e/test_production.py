@@ -119,8 +119,19 @@ def test_metrics_of_two_workers_are_one_and_their_spans_arrive(traced, collector
         assert secret.encode() not in told
 
 
+def told_failures(server):
+    """How many refused credentials the log tells of, one by one and in sums."""
+    query = "SELECT details FROM secrets_app_auditevent WHERE action LIKE 'auth.failure%'"
+    with closing(sqlite3.connect(server.home / "db.sqlite3")) as database:
+        return sum(json.loads(row[0]).get("more", 1) for row in database.execute(query))
+
+
 def test_a_reload_loses_no_request_and_a_stop_lets_those_in_flight_finish(server):
+    """Nor does either lose what was counted of failures and not told yet."""
     demo = server.quickstart()
+    failures = told_failures(server) + 200
+    for number in range(200):
+        assert server.request("GET", "/v1/auth/me", token=f"nonsense{number}")[0] in (401, 429)
     with Load(server, demo) as load:
         server.process.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + 60
@@ -160,3 +171,4 @@ def test_a_reload_loses_no_request_and_a_stop_lets_those_in_flight_finish(server
         writer.join(timeout=30)
     assert answers == [201] * 4
     assert server.process.wait(timeout=30) == 0
+    assert told_failures(server) == failures

@@ -11,7 +11,6 @@ comes from the same address. The memory is the process's own. Sums are written b
 process ends. One that is killed loses what is not written yet, at most `MOST_UNWRITTEN` failures.
 """
 
-import atexit
 import logging
 import math
 import threading
@@ -21,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
+from multiprocessing.util import Finalize
 from typing import Any
 
 from django.db import Error, connections, transaction
@@ -231,7 +231,9 @@ class _Failures:
         """Have a timer write what is counted when its window ends."""
         if not self._writes_at_exit:
             self._writes_at_exit = True
-            atexit.register(self._write_last)
+            # Not by `atexit`: a process that multiprocessing has forked, as a worker of a server is, does
+            # not run what is registered there.
+            Finalize(None, self._write_last, exitpriority=0)
         if self._timer is not None:
             return
         ends = [window.ends for window in self._windows.values() if window.counted.reasons]
