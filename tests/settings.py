@@ -25,6 +25,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 # The hash that production uses is tested once, by name; here it would only cost time.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SECURE_SSL_REDIRECT = False
+# Static files are looked up when one is asked for, and not all of them by each new test client.
+WHITENOISE_AUTOREFRESH = True
 # The tests sign in far more often than anybody; limits are tested where they are set.
 SECRETS_APP = SECRETS_APP | {
     "RATE_LIMIT": "",
