@@ -26,6 +26,17 @@ class Slice:
         return any(fnmatch(file, glob) for glob in self.files)
 
 
+# What the log says of each route, command and action of the admin.
+_EVENTS = tuple(
+    f"security/test_no_event_no_action.py::test_every_{what}"
+    for what in (
+        "route_leaves_an_event",
+        "refusal_of_a_stranger_leaves_an_event_with_its_reason",
+        "command_leaves_an_event_of_the_operator",
+        "action_of_the_admin_leaves_an_event_of_the_person",
+    )
+)
+
 SLICES = (
     # In the order of risk: what ends and reveals, what writes, who may, what is shown, what is recorded.
     Slice(
@@ -96,6 +107,7 @@ SLICES = (
             "security/test_identity_attacks.py",
             "security/test_failure_flood.py",
             "security/test_owners_of_agents.py",
+            *_EVENTS,
         ),
     ),
     Slice(
@@ -116,6 +128,7 @@ SLICES = (
             "security/test_identity_attacks.py",
             "security/test_keys_made_with_keys.py",
             "security/test_review_findings.py",
+            *_EVENTS,
         ),
     ),
     Slice(
@@ -133,6 +146,7 @@ SLICES = (
             "security/test_identity_attacks.py",
             "security/test_keys_made_with_keys.py",
             "security/test_owners_of_agents.py",
+            *_EVENTS,
         ),
     ),
     Slice(
@@ -145,6 +159,7 @@ SLICES = (
             "security/test_mapped_networks.py",
             "security/test_vaults_of_strangers.py",
             "security/test_review_findings.py",
+            *_EVENTS,
         ),
     ),
     Slice(
@@ -154,6 +169,7 @@ SLICES = (
             "api/test_access.py",
             "management/test_commands.py",
             "security/test_narrowed_agents.py",
+            *_EVENTS,
         ),
     ),
     Slice(
@@ -213,6 +229,7 @@ SLICES = (
             "api/test_what_events_say.py",
             "security/test_failure_flood.py",
             "security/test_turned_back.py",
+            *_EVENTS,
         ),
     ),
     Slice(
@@ -226,6 +243,7 @@ SLICES = (
             "management/test_key_commands.py",
             "security/test_turned_back.py",
             "security/test_after_rotation.py",
+            *_EVENTS,
         ),
     ),
     Slice(
@@ -244,6 +262,7 @@ SLICES = (
             "security/test_narrowed_agents.py",
             "security/test_owners_of_agents.py",
             "security/test_vaults_of_strangers.py",
+            *_EVENTS,
         ),
     ),
     Slice(
@@ -259,6 +278,7 @@ SLICES = (
             "services/audit",
             "management/test_appending.py",
             "management/test_moving_in.py",
+            *_EVENTS,
         ),
     ),
     Slice(
@@ -275,6 +295,7 @@ SLICES = (
             "api/test_health.py",
             "test_probes.py",
             "security/test_mapped_networks.py",
+            *_EVENTS,
         ),
     ),
     Slice(
@@ -295,6 +316,7 @@ SLICES = (
             "security/test_identity_attacks.py",
             "security/test_policy_attacks.py",
             "security/test_review_findings.py",
+            *_EVENTS,
         ),
     ),
     Slice(
@@ -307,7 +329,11 @@ SLICES = (
             "services/secrets/patching.py",
             "services/secrets/mounts.py",
         ),
-        ("vault_api", "api/test_secret_settings.py"),
+        (
+            "vault_api",
+            "api/test_secret_settings.py",
+            *_EVENTS,
+        ),
     ),
     Slice("policy", ("policy/*",), ("policy",)),
     Slice("crypto", ("crypto/*",), ("crypto", "test_metrics.py", "test_tracing.py")),

@@ -22,6 +22,14 @@ from tests.every_action import (
     make_world,
     stored,
 )
+from tests.every_event import (
+    EVENTS_OF_ADMIN_ACTIONS,
+    EVENTS_OF_COMMANDS,
+    EVENTS_OF_REFUSALS,
+    EVENTS_OF_ROUTES,
+    lines_of,
+    names_of,
+)
 from tests.postgresql import BIN
 
 APPS = ("secrets_app", "vaultsite.accounts")
@@ -73,7 +81,7 @@ def test_every_route_and_command_is_tried_or_named_as_silent():
 
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
 def test_every_route_leaves_an_event(route, world):
-    before = events()
+    before, names = events(), names_of(world)
     answer = ROUTES[route](world)
     assert answer.status_code < 300, answer.content
     new = AuditEvent.objects.order_by("-id")[: events() - before]
@@ -82,6 +90,8 @@ def test_every_route_leaves_an_event(route, world):
     # All fields are filled in, whatever the way.
     assert all(event.actor_id and event.ip_address and event.request_id for event in new)
     assert all(len(bytes(event.mac)) == 32 for event in new)
+    # A new route's line goes into the table; it is read by whoever reads the log.
+    assert sorted(lines_of(new, names)) == sorted(EVENTS_OF_ROUTES.get(route, ["?"]))
 
 
 # What names something of Alice's. The last one explains to anybody why they may do nothing.
@@ -94,7 +104,7 @@ OF_ALICE = [
 
 @pytest.mark.parametrize("route", OF_ALICE, ids=" ".join)
 def test_every_refusal_of_a_stranger_leaves_an_event_with_its_reason(route, world, charlie):
-    before = events()
+    before, names = events(), names_of(world)
     answer = ROUTES[route](replace(world, alice=charlie))
     assert answer.status_code in (403, 404)
     (event,) = AuditEvent.objects.order_by("-id")[: events() - before]
@@ -102,6 +112,7 @@ def test_every_refusal_of_a_stranger_leaves_an_event_with_its_reason(route, worl
     assert event.details["reason"]
     assert event.ip_address
     assert event.request_id
+    assert lines_of([event], names) == EVENTS_OF_REFUSALS.get(route, ["?"])
 
 
 @pytest.mark.parametrize("exists", [True, False])
@@ -122,11 +133,13 @@ def test_a_strangers_look_at_an_agent_leaves_the_same_event_whether_there_is_one
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_leaves_an_event_of_the_operator(name, world):
     COMMANDS[name].before(world)
+    names = names_of(world)
     before = set(AuditEvent.objects.values_list("pk", flat=True))
     COMMANDS[name].use(world)
     new = AuditEvent.objects.exclude(pk__in=before)
     assert new
     assert {event.actor_type for event in new} == {"operator"}
+    assert sorted(lines_of(new, names)) == sorted(EVENTS_OF_COMMANDS.get(name, ["?"]))
 
 
 def test_every_action_of_the_admin_is_tried():
@@ -140,6 +153,7 @@ def test_every_action_of_the_admin_is_tried():
 
 @pytest.mark.parametrize("action", ADMIN_ACTIONS, ids=" ".join)
 def test_every_action_of_the_admin_leaves_an_event_of_the_person(action, world):
+    names = names_of(world)
     before = set(AuditEvent.objects.values_list("pk", flat=True))
     answer = ADMIN_ACTIONS[action](world)
     assert answer.status_code == 302, answer.content
@@ -148,6 +162,7 @@ def test_every_action_of_the_admin_leaves_an_event_of_the_person(action, world):
     assert new
     assert {(event.outcome, event.actor_id) for event in new} == {("success", operator.pk)}
     assert all(event.resource_id and event.ip_address and event.request_id for event in new)
+    assert sorted(lines_of(new, names)) == sorted(EVENTS_OF_ADMIN_ACTIONS.get(action, ["?"]))
 
 
 # In no transaction of the test's own, which PostgreSQL would end with the first error.
