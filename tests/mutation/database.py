@@ -1,9 +1,6 @@
-"""The conftest.py of mutmut's copy: a mutant's tests do not repeat what was done before they were forked.
+"""The conftest.py of mutmut's copy: the database is migrated once, and copied for each mutant, which would
+otherwise spend most of its time on migrations."""
 
-The database is migrated once, and copied for each mutant. What pytest's search for lost exceptions goes
-through, twice at its end, is only what the mutant's tests left."""
-
-import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,10 +14,6 @@ from django.db import connection
 from django.test.utils import setup_databases
 
 _MIGRATED = Path(settings.DATABASES["default"]["TEST"]["NAME"]).with_name("migrated.sqlite3")
-
-
-def pytest_sessionstart() -> None:
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")

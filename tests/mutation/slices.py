@@ -97,6 +97,7 @@ SLICES = (
         ),
         (
             "api/test_sign_in.py",
+            "api/test_what_sign_ins_say.py",
             "api/test_account.py",
             "accounts",
             "api/test_agents.py",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+from tests.mutation.bounded import SECONDS
 from tests.mutation.slices import APP, ROOT, Slice
 
 HOME = ROOT / ".mutation"
@@ -38,6 +39,7 @@ for file in sys.argv[1:]:
     for name in mutate_file_contents(file, Path(file).read_text()).mutant_names:
         print(get_mutant_name(Path(file), name))
 """
+_SECONDS_OF_A_MUTANT = 3.0
 _NOT_WRAPPED_ANEW = ("staticmethod", "classmethod")
 
 # mutmut's exit codes of a mutant's tests; what is left is a way to be killed.
@@ -92,15 +94,28 @@ class Workplace:
         )
         return listed.stdout.split()
 
-    def run(self, *mutants: str, seconds: float | None = None, children: int = 2) -> bool:
+    def run(
+        self,
+        *mutants: str,
+        seconds: float | None = None,
+        children: int = 2,
+        by_all_tests: bool = False,
+    ) -> bool:
         """Try all mutants that were not tried yet, or the named ones; tells whether mutmut came to its end.
 
-        After `seconds` it is stopped; what it found by then is kept.
+        After `seconds` it is stopped; what it found by then is kept. A mutant is judged by as many of the
+        tests that reach it as it may cost, or by all of them.
         """
         command = [*_MUTMUT, "run", "--max-children", str(children), *mutants]
+        bound = {} if by_all_tests else {SECONDS: str(_SECONDS_OF_A_MUTANT)}
         with (self.folder / "output").open("wb") as output:
             process = subprocess.Popen(
-                command, cwd=self.folder, start_new_session=True, stdout=output, stderr=output
+                command,
+                cwd=self.folder,
+                env=os.environ | bound,
+                start_new_session=True,
+                stdout=output,
+                stderr=output,
             )
             try:
                 return process.wait(seconds) == 0
@@ -155,7 +170,7 @@ class Workplace:
             "source_paths": ["secrets_app"],
             "only_mutate": self._mutated(),
             "also_copy": [*_COPIED, *_COPIED_FILES, "conftest.py"],
-            "pytest_add_cli_args": ["-p", "no:randomly", "-x"],
+            "pytest_add_cli_args": ["-p", "no:randomly", "-p", "tests.mutation.bounded", "-x"],
             "pytest_add_cli_args_test_selection": [f"tests/{name}" for name in self.part.tests],
             "use_git_change_detection": False,
             "on_dependency_change": "ignore",

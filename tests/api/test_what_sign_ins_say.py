@@ -1,0 +1,201 @@
+"""The event and the answer of each way to sign in and of each reason to refuse it, word for word.
+
+Asked for by mutation testing (docs/mutation.md)."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.signals import user_logged_in
+from django.utils import timezone
+
+from secrets_app.models import Agent, ApiKey, AuditEvent, Principal
+from tests.cast import PASSWORD, Api
+from vaultsite.accounts.models import User
+
+
+def with_password(email="alice@example.com", password=PASSWORD):
+    return Api().post("/v1/auth/token", {"email": email, "password": password})
+
+
+def with_key(key):
+    return Api().post("/v1/auth/api-key-token", {"api_key": key})
+
+
+def with_agent_key(key, **fields):
+    return Api().post("/v1/auth/agent-token", {"api_key": key} | fields)
+
+
+def last_event():
+    event = AuditEvent.objects.order_by("created_at", "id").last()
+    return (
+        event.action,
+        event.outcome,
+        (event.actor_type, event.actor_id),
+        (event.resource_type, event.resource_id),
+        event.details,
+    )
+
+
+def success(who, method):
+    kind, principal_id = who.principal.kind, who.principal.pk
+    return (
+        "auth.success",
+        "success",
+        (kind, principal_id),
+        ("principal", principal_id),
+        {"method": method},
+    )
+
+
+def failure(who, method, reason):
+    """`who` is None where nobody is known to be meant."""
+    kind = "anonymous" if who is None else who.principal.kind
+    principal_id = None if who is None else who.principal.pk
+    return (
+        "auth.failure",
+        "failure",
+        (kind, principal_id),
+        ("principal", principal_id),
+        {"method": method, "reason": reason},
+    )
+
+
+def test_a_password(alice):
+    assert with_password().status_code == 200
+    assert last_event() == success(alice, "password")
+
+
+def test_a_wrong_password(alice):
+    assert with_password(password="wrong").status_code == 401
+    assert last_event() == failure(alice, "password", "bad_credentials")
+    assert with_password("nobody@example.com").status_code == 401
+    assert last_event() == failure(None, "password", "bad_credentials")
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_lockout(alice, settings, is_known):
+    settings.AXES_FAILURE_LIMIT, settings.AXES_COOLOFF_TIME = 1, timedelta(minutes=7)
+    email = "alice@example.com" if is_known else "nobody@example.com"
+    with_password(email, "wrong")
+    answer = with_password(email)
+    assert (answer.status_code, answer["Retry-After"]) == (429, "420")
+    assert answer["Content-Type"] == "application/problem+json"
+    assert last_event() == failure(alice if is_known else None, "password", "locked_out")
+
+
+def test_a_lockout_without_an_end_is_told_to_come_back_in_a_quarter_of_an_hour(alice, settings):
+    settings.AXES_FAILURE_LIMIT, settings.AXES_COOLOFF_TIME = 1, None
+    with_password(password="wrong")
+    answer = with_password()
+    assert (answer.status_code, answer["Retry-After"]) == (429, "900")
+
+
+def test_a_locked_account_is_told_so_even_where_its_address_failed_too_often(alice, settings):
+    settings.AXES_FAILURE_LIMIT = 1
+    settings.SECRETS_APP = settings.SECRETS_APP | {"AUTH_FAILURE_RATE": "1/minute"}
+    with_password(password="wrong")
+    answer = with_password()
+    assert (answer.status_code, answer["Retry-After"]) == (429, "900")
+
+
+def test_a_password_leaves_what_a_sign_in_of_django_leaves(alice):
+    """A project around the app may listen for people of its own class, and looks at `last_login`."""
+    told = []
+
+    def listen(sender, request, user, **_):
+        told.append((request.path, user))
+
+    user_logged_in.connect(listen, sender=User)
+    try:
+        before = timezone.now()
+        with_password()
+    finally:
+        user_logged_in.disconnect(listen, sender=User)
+    assert told == [("/v1/auth/token", alice.user)]
+    alice.user.refresh_from_db()
+    assert alice.user.last_login >= before
+
+
+def inactive(who):
+    Principal.objects.filter(pk=who.principal.pk).update(is_active=False)
+
+
+def revoked(who):
+    ApiKey.objects.filter(pk=who.key.pk).update(revoked_at=timezone.now())
+
+
+def expired(who):
+    ApiKey.objects.filter(pk=who.key.pk).update(expires_at=timezone.now())
+
+
+def over(who):
+    Principal.objects.filter(pk=who.principal.pk).update(expires_at=timezone.now())
+
+
+def without_an_owner(who):
+    Principal.objects.filter(pk=Agent.objects.get(pk=who.principal.pk).owner_id).update(
+        is_active=False
+    )
+
+
+SPOILT = [
+    (revoked, "revoked_key"),
+    (expired, "expired_key"),
+    (inactive, "inactive"),
+    (over, "expired_principal"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "reason"), SPOILT)
+def test_a_key_that_does_not_sign_in(alice, spoil, reason):
+    spoil(alice)
+    assert with_key(alice.raw_key).status_code == 401
+    assert last_event() == failure(alice, "api_key", reason)
+
+
+@pytest.mark.parametrize(("spoil", "reason"), [*SPOILT, (without_an_owner, "inactive_owner")])
+def test_an_agents_key_that_does_not_sign_in(robot, spoil, reason):
+    spoil(robot)
+    assert with_agent_key(robot.raw_key).status_code == 401
+    assert last_event() == failure(robot, "agent_key", reason)
+
+
+def test_keys_that_are_none_or_of_somebody_else(alice, robot):
+    for key in ("1ck_unknown", robot.raw_key):
+        assert with_key(key).status_code == 401
+        assert last_event() == failure(None, "api_key", "unknown_key")
+    for key in ("ocv_unknown", alice.raw_key):
+        assert with_agent_key(key).status_code == 401
+        assert last_event() == failure(None, "agent_key", "unknown_key")
+    answer = with_agent_key(robot.raw_key, agent_id=str(alice.principal.pk))
+    assert answer.status_code == 401
+    assert last_event() == failure(robot, "agent_key", "other_agent")
+
+
+def test_a_password_of_somebody_who_may_not_sign_in(alice):
+    inactive(alice)
+    assert with_password().status_code == 401
+    assert last_event() == failure(alice, "password", "inactive")
+
+
+def test_an_exchange_of_a_key_notes_its_use_once_in_ten_minutes(alice, time_machine):
+    start = timezone.now()
+    time_machine.move_to(start, tick=False)
+    for minutes, noted in ((0, 0), (9, 0), (10, 10)):
+        time_machine.move_to(start + timedelta(minutes=minutes), tick=False)
+        assert with_key(alice.raw_key).status_code == 200
+        alice.key.refresh_from_db()
+        assert alice.key.last_used_at == start + timedelta(minutes=noted)
+
+
+def test_a_token_made_with_a_key_at_the_other_door_lasts_as_asked_and_no_longer_than_usual(alice):
+    def lasts(ttl):
+        answer = Api().post(
+            "/vault/v1/auth/token/create",
+            {} if ttl is None else {"ttl": ttl},
+            headers={"X-Vault-Token": alice.raw_key},
+        )
+        return answer.json()["auth"]["lease_duration"]
+
+    assert lasts("60s") in (59, 60)
+    assert lasts("9999h") == lasts(None) in (899, 900)
