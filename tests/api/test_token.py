@@ -5,11 +5,18 @@ from datetime import UTC, datetime, timedelta
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from secrets_app.crypto.signing import generate_signing_key_pem
 from secrets_app.models import AuditEvent, Principal
+from secrets_app.services.audit import OPERATOR
 from secrets_app.services.identity.signing_keys import key_set
+from secrets_app.services.identity.tokens import read_token, revoke_token
 from tests.cast import Api
 
 
@@ -67,6 +74,14 @@ def test_a_revoked_token_cannot_revoke(alice):
     api = alice.api
     api.delete("/v1/auth/token")
     assert api.delete("/v1/auth/token").status_code == 401
+
+
+def test_two_who_revoke_a_token_at_once_both_succeed(alice):
+    """Both have passed the look at revocations, which refuses whoever comes later."""
+    token = alice.token
+    for _ in range(2):
+        revoke_token(claims=read_token(token), actor=OPERATOR)
+    assert not works(token)
 
 
 def test_a_raw_key_is_not_a_token_to_revoke(alice):
@@ -142,6 +157,23 @@ def test_a_public_key_is_enough_to_verify_older_tokens(alice, keys):
     public = jwt.algorithms.OKPAlgorithm().prepare_key(old).public_key()
     keys(new, public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     assert works(token)
+
+
+def test_a_key_is_named_by_its_thumbprint(keys, nobody):
+    """The key of RFC 8037, A.1; its thumbprint is in A.3."""
+    secret = base64.urlsafe_b64decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")
+    private = Ed25519PrivateKey.from_private_bytes(secret)
+    keys(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    assert nobody.get("/.well-known/jwks.json").json()["keys"] == [
+        {
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+            "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+            "use": "sig",
+            "alg": "EdDSA",
+        }
+    ]
 
 
 def encode(part):

@@ -1,8 +1,8 @@
 """A plugin of pytest that bounds what one mutant costs, in the process that is forked for it.
 
 Some functions are reached by every test, since all of them need a secret or a token. A mutant of these that
-survives would run them all. So the tests that say most of a function come first, and end after some seconds
-of processor time: one that reaches a function which few others reach is there for it.
+survives would run them all. So tests end after a bound of processor time, and those come first that are
+quick, and that reach a function which few others reach: they are there for it.
 """
 
 import gc
@@ -24,8 +24,8 @@ def pytest_sessionstart() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if _is_bounded():
-        rarity = _rarity()
-        items.sort(key=lambda item: rarity.get(item.nodeid, 0))
+        weights = _weights()
+        items.sort(key=lambda item: weights.get(item.nodeid, 0.0))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,13 +40,15 @@ def _is_bounded() -> bool:
     return SECONDS in os.environ and "__mutmut_" in os.environ.get("MUTANT_UNDER_TEST", "")
 
 
-def _rarity() -> dict[str, int]:
-    """Test → how many tests reach the function that is reached least of those which it reaches."""
-    found: dict[str, int] = {}
-    for file in _STATS:
-        if file.is_file():
-            for tests in json.loads(file.read_text())["tests_by_mangled_function_name"].values():
-                for test in tests:
-                    found[test] = min(found.get(test, len(tests)), len(tests))
-            break
-    return found
+def _weights() -> dict[str, float]:
+    """Test → its seconds, times how many tests reach the function it reaches that is reached least."""
+    stats = next((json.loads(file.read_text()) for file in _STATS if file.is_file()), None)
+    if stats is None:
+        return {}
+    fewest: dict[str, int] = {}
+    for tests in stats["tests_by_mangled_function_name"].values():
+        for test in tests:
+            fewest[test] = min(fewest.get(test, len(tests)), len(tests))
+    return {
+        test: count * stats["duration_by_test"].get(test, 0.0) for test, count in fewest.items()
+    }

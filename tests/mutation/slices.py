@@ -121,6 +121,7 @@ SLICES = (
         (
             "api/test_token.py",
             "api/test_sign_in.py",
+            "api/test_account.py",
             "services/test_rotate_signing_key.py",
             "api/test_agents.py",
             "vault_api/test_signing_in.py",

@@ -1,5 +1,7 @@
 """Signing in through the Vault door, and what a token does with itself."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from secrets_app.models import Agent, AuditEvent
@@ -156,6 +158,31 @@ def test_a_token_made_from_a_token_is_narrowed_like_it_and_ends_with_its_key(rob
     assert child("GET", f"{other.pk}/data/a").status_code == 403
     revoke_api_key(key_id=robot.key.pk, principal_id=None, actor=OPERATOR)
     assert child("GET", f"{vault.pk}/data/a").status_code == 403
+
+
+def test_a_token_made_from_one_of_a_password_ends_when_that_one_would_have(
+    alice, nobodys, time_machine
+):
+    start = datetime(2027, 1, 1, tzinfo=UTC)
+    time_machine.move_to(start, tick=False)
+    answer = nobodys("PUT", "auth/userpass/login/alice@example.com", {"password": PASSWORD})
+    parent = Door(answer.json()["auth"]["client_token"])
+    time_machine.move_to(start + timedelta(seconds=300), tick=False)
+    made = parent("PUT", "auth/token/create", {}).json()["auth"]
+    assert made["lease_duration"] == 600
+    event = AuditEvent.objects.order_by("created_at").last()
+    assert (event.action, event.outcome, event.resource_type, event.resource_id) == (
+        "auth.success",
+        "success",
+        "principal",
+        alice.principal.pk,
+    )
+    assert event.details == {"method": "token", "door": "kv2"}
+    again = Door(made["client_token"])("PUT", "auth/token/create", {})
+    told = ["A token that was made from another token makes no tokens."]
+    assert (again.status_code, again.json()) == (400, {"errors": told})
+    time_machine.move_to(start + timedelta(seconds=900), tick=False)
+    assert Door(made["client_token"])("GET", "auth/token/lookup-self").status_code == 403
 
 
 def test_who_asks_for_less_than_all_is_not_given_all(alice, vault, door):
