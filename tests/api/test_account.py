@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -57,9 +58,20 @@ def test_a_revoked_key_and_its_tokens_end_on_the_next_request(alice):
     assert AuditEvent.objects.get(action="key.revoke").actor_id == alice.principal.id
 
 
+def test_keys_are_listed_oldest_first(alice, time_machine):
+    start = datetime(2027, 1, 1, tzinfo=UTC)
+    for n in (3, 1, 4, 2, 5):
+        time_machine.move_to(start + timedelta(minutes=n), tick=False)
+        create_key(alice, name=f"key {n}")
+    listed = [key["name"] for key in alice.api.get("/v1/auth/api-keys").json()["keys"]]
+    assert listed == ["laptop", *(f"key {n}" for n in range(1, 6))]
+
+
 def test_keys_of_others_are_not_there(alice, bob):
     made = create_key(alice).json()
-    assert bob.api.delete(f"/v1/auth/api-keys/{made['key']['id']}").status_code == 404
+    for key_id in (made["key"]["id"], uuid4()):
+        refused = bob.api.delete(f"/v1/auth/api-keys/{key_id}")
+        assert (refused.status_code, refused.json()["detail"]) == (404, "There is no such key.")
     assert made["key"]["id"] not in str(bob.api.get("/v1/auth/api-keys").json())
     assert Api(made["api_key"]).get("/v1/auth/me").status_code == 200
 

@@ -142,6 +142,7 @@ SLICES = (
         ),
         (
             "api/test_sign_in.py",
+            "api/test_what_sign_ins_say.py",
             "api/test_account.py",
             "api/test_agents.py",
             "admin/test_actions.py",
