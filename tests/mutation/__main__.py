@@ -73,7 +73,7 @@ def _run(part: Slice, *, again: bool, seconds: float | None, children: int) -> i
     before = place.result()
     place.fill()
     mutants = (*before.survived, *before.untested) if again else ()
-    came_to_its_end = place.run(*mutants, seconds=seconds, children=children, by_all_tests=again)
+    came_to_its_end = place.run(*mutants, seconds=seconds, children=children, by_all_tests=bool(mutants))
     result = place.result()
     if not came_to_its_end and not seconds and result.not_run:
         print(place.output())

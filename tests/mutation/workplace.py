@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import tokenize
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from tests.mutation.bounded import SECONDS
+from tests.mutation.forked import PLAN
 from tests.mutation.slices import APP, ROOT, Slice
 
 HOME = ROOT / ".mutation"
@@ -39,7 +40,9 @@ for file in sys.argv[1:]:
     for name in mutate_file_contents(file, Path(file).read_text()).mutant_names:
         print(get_mutant_name(Path(file), name))
 """
-_SECONDS_OF_A_MUTANT = 1.5  # of processor time
+_NO_MUTANT = "none-of-them"
+_TRIES = ("-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "tests.mutation.forked")
+_SECONDS_OF_A_MUTANT = 1.0  # of processor time
 _NOT_WRAPPED_ANEW = ("staticmethod", "classmethod")
 
 # mutmut's exit codes of a mutant's tests; what is left is a way to be killed.
@@ -101,28 +104,71 @@ class Workplace:
         children: int = 2,
         by_all_tests: bool = False,
     ) -> bool:
-        """Try all mutants that were not tried yet, or the named ones; tells whether mutmut came to its end.
+        """Try all mutants that were not tried yet, or the named ones; tells whether that came to its end.
 
         After `seconds` it is stopped; what it found by then is kept. A mutant is judged by as many of the
         tests that reach it as it may cost, or by all of them.
         """
-        command = [*_MUTMUT, "run", "--max-children", str(children), *mutants]
-        bound = {} if by_all_tests else {SECONDS: str(_SECONDS_OF_A_MUTANT)}
+        ends_at = None if seconds is None else time.monotonic() + seconds
+        # With a name of no mutant, mutmut makes them, and finds which tests reach which function.
+        prepared = [*_MUTMUT, "run", "--max-children", str(children), _NO_MUTANT]
+        self._run(prepared, self.folder, ends_at)
+        if _NO_MUTANT not in self.output():
+            return False
+        plan = self.folder / "plan.json"
+        of_a_mutant = None if by_all_tests else _SECONDS_OF_A_MUTANT
+        plan.write_text(
+            json.dumps(
+                {
+                    "mutants": self._to_try(mutants),
+                    "seconds": of_a_mutant,
+                    "children": children,
+                }
+            )
+        )
+        tests = [f"tests/{name}" for name in self.part.tests]
+        command = [sys.executable, "-m", "pytest", "--rootdir=.", *_TRIES, *tests]
+        environment = {"MUTANT_UNDER_TEST": "", PLAN: str(plan)}
+        return self._run(command, self.folder / "mutants", ends_at, environment) == 0
+
+    def _run(
+        self,
+        command: list[str],
+        folder: Path,
+        ends_at: float | None,
+        environment: dict[str, str] | None = None,
+    ) -> int | None:
+        """Exit status, None when the time was over."""
         with (self.folder / "output").open("wb") as output:
             process = subprocess.Popen(
                 command,
-                cwd=self.folder,
-                env=os.environ | bound,
+                cwd=folder,
+                env=os.environ | (environment or {}),
                 start_new_session=True,
                 stdout=output,
                 stderr=output,
             )
             try:
-                return process.wait(seconds) == 0
+                return process.wait(None if ends_at is None else ends_at - time.monotonic())
             except subprocess.TimeoutExpired:
-                return False
+                return None
             finally:
                 _end(process)
+
+    def _to_try(self, names: tuple[str, ...]) -> dict[str, str]:
+        """Mutants that were not tried yet, or the named ones, each with the file of its results."""
+        return {
+            key: str(file)
+            for file in self._results()
+            for key, code in json.loads(file.read_text())["exit_code_by_key"].items()
+            if (key in names if names else code is None)
+        }
+
+    def _results(self) -> Iterator[Path]:
+        kept = self.folder / "mutants" / "secrets_app"
+        for file in sorted(kept.rglob("*.meta")):
+            if self._is_mutated(file.relative_to(kept).as_posix().removesuffix(".meta")):
+                yield file
 
     def output(self) -> str:
         """The end of what mutmut said."""
@@ -131,10 +177,8 @@ class Workplace:
     def result(self) -> Result:
         """What is known of the slice's mutants."""
         codes: dict[str, int | None] = {}
-        for meta in sorted((self.folder / "mutants" / "secrets_app").rglob("*.meta")):
-            name = meta.relative_to(self.folder / "mutants" / "secrets_app").as_posix()
-            if self._is_mutated(name.removesuffix(".meta")):
-                codes |= json.loads(meta.read_text())["exit_code_by_key"]
+        for file in self._results():
+            codes |= json.loads(file.read_text())["exit_code_by_key"]
         picked = {
             "survived": [key for key, code in codes.items() if code in _SURVIVED],
             "untested": [key for key, code in codes.items() if code in _NO_TESTS],
@@ -170,13 +214,10 @@ class Workplace:
             "source_paths": ["secrets_app"],
             "only_mutate": self._mutated(),
             "also_copy": [*_COPIED, *_COPIED_FILES, "conftest.py"],
-            "pytest_add_cli_args": ["-p", "no:randomly", "-p", "tests.mutation.bounded", "-x"],
+            "pytest_add_cli_args": ["-p", "no:randomly", "-x"],
             "pytest_add_cli_args_test_selection": [f"tests/{name}" for name in self.part.tests],
             "use_git_change_detection": False,
             "on_dependency_change": "ignore",
-            # A mutant that makes its tests hang costs no more than a few times what they take.
-            "timeout_multiplier": 4.0,
-            "timeout_constant": 4.0,
         }
         lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
         return "\n".join([(ROOT / "pyproject.toml").read_text(), "[tool.mutmut]", *lines, ""])
