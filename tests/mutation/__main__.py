@@ -73,14 +73,15 @@ def _run(part: Slice, *, again: bool, seconds: float | None, children: int) -> i
     before = place.result()
     place.fill()
     mutants = (*before.survived, *before.untested) if again else ()
-    came_to_its_end = place.run(*mutants, seconds=seconds, children=children, by_all_tests=bool(mutants))
+    came_to_its_end = place.run(
+        *mutants, seconds=seconds, children=children, by_all_tests=bool(mutants)
+    )
     result = place.result()
     if not came_to_its_end and not seconds and result.not_run:
         print(place.output())
         print(f"{part.name}: mutmut did not come to its end")
         return COULD_NOT_RUN
-    for mutant in (*result.untested, *result.survived):
-        print(place.difference(mutant))
+    print(place.differences([*result.untested, *result.survived]))
     _tell(part)
     return SURVIVORS if result.survived or result.untested else FINE
 

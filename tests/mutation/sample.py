@@ -51,8 +51,8 @@ def try_a_sample(
             place.run(*sample, seconds=ends_at - time.monotonic(), children=children)
             result = place.result()
             unnoticed = [name for name in sample if name in (*result.survived, *result.untested)]
-            for mutant in unnoticed:
-                print(place.difference(mutant))
+            if unnoticed:
+                print(place.differences(unnoticed))
             tried += len(set(sample).intersection(result.killed)) + len(unnoticed)
             survived += len(unnoticed)
     print(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
@@ -39,6 +39,12 @@ from mutmut.utils.format_utils import get_mutant_name
 for file in sys.argv[1:]:
     for name in mutate_file_contents(file, Path(file).read_text()).mutant_names:
         print(get_mutant_name(Path(file), name))
+"""
+_DIFFERENCES = """
+import sys
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+for name in sys.argv[1:]:
+    print(get_diff_for_mutant(name))
 """
 _NO_MUTANT = "none-of-them"
 _TRIES = ("-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "tests.mutation.forked")
@@ -187,9 +193,9 @@ class Workplace:
         rest = set(codes).difference(*picked.values())
         return Result(killed=sorted(rest), **picked)
 
-    def difference(self, mutant: str) -> str:
-        """What a mutant changes, as a unified diff."""
-        command = [*_MUTMUT, "show", mutant]
+    def differences(self, mutants: Iterable[str]) -> str:
+        """What mutants change, as unified diffs."""
+        command = [sys.executable, "-c", _DIFFERENCES, *mutants]
         shown = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True)
         return shown.stdout
 
