@@ -199,3 +199,89 @@ def test_a_token_made_with_a_key_at_the_other_door_lasts_as_asked_and_no_longer_
 
     assert lasts("60s") in (59, 60)
     assert lasts("9999h") == lasts(None) in (899, 900)
+
+
+def by_token(who):
+    return who.token
+
+
+def by_itself(who):
+    return who.raw_key
+
+
+def all_ended(who):
+    Principal.objects.filter(pk=who.principal.pk).update(token_generation=7)
+
+
+@pytest.mark.parametrize(
+    ("credential", "spoil", "reason"),
+    [
+        *(
+            (credential, spoil, reason)
+            for credential in (by_token, by_itself)
+            for spoil, reason in SPOILT
+        ),
+        (by_token, all_ended, "revoked_token"),
+    ],
+)
+def test_a_request_with_a_credential_that_does_not_hold(alice, credential, spoil, reason):
+    bearer = credential(alice)
+    spoil(alice)
+    assert Api(bearer).get("/v1/vaults").status_code == 401
+    assert last_event() == failure_of_a_bearer(alice.principal.pk, reason)
+
+
+def test_a_request_with_a_token_that_was_revoked(alice):
+    token = alice.token
+    Api(token).delete("/v1/auth/token")
+    Api(token).get("/v1/vaults")
+    assert last_event() == failure_of_a_bearer(alice.principal.pk, "revoked_token")
+
+
+def test_a_request_with_the_token_of_an_agent_whose_owner_left(robot):
+    token = robot.token
+    without_an_owner(robot)
+    Api(token).get("/v1/vaults")
+    assert last_event() == failure_of_a_bearer(robot.principal.pk, "inactive_owner")
+
+
+@pytest.mark.parametrize(
+    ("bearer", "reason"),
+    [
+        ("x", "invalid_token"),
+        ("x" * 4096, "invalid_token"),
+        ("x" * 4097, "malformed_token"),
+        ("1ck_unknown", "unknown_principal"),
+    ],
+)
+def test_a_request_with_what_is_no_credential(db, bearer, reason):
+    assert Api(bearer).get("/v1/vaults").status_code == 401
+    assert last_event() == failure_of_a_bearer(None, reason)
+
+
+def test_a_request_with_a_token_that_worked_and_has_expired(alice, time_machine):
+    start = timezone.now().replace(microsecond=0)
+    time_machine.move_to(start, tick=False)
+    api = Api(alice.token)
+    assert api.get("/v1/vaults").status_code == 200
+    time_machine.move_to(start + timedelta(seconds=900), tick=False)
+    assert api.get("/v1/vaults").status_code == 401
+    assert last_event() == failure_of_a_bearer(None, "invalid_token")
+
+
+def failure_of_a_bearer(principal_id, reason):
+    """Nobody has acted, but it is known whose credential it was."""
+    return (
+        "auth.failure",
+        "failure",
+        ("anonymous", None),
+        ("principal", principal_id),
+        {"method": "bearer", "reason": reason},
+    )
+
+
+def test_a_token_for_less_than_a_second_is_said_to_last_for_none(alice, time_machine):
+    now = timezone.now()
+    time_machine.move_to(now, tick=False)
+    ApiKey.objects.filter(pk=alice.key.pk).update(expires_at=now + timedelta(milliseconds=500))
+    assert with_key(alice.raw_key).json()["expires_in"] == 0

@@ -121,6 +121,7 @@ SLICES = (
         (
             "api/test_token.py",
             "api/test_sign_in.py",
+            "api/test_what_sign_ins_say.py",
             "api/test_account.py",
             "services/test_rotate_signing_key.py",
             "api/test_agents.py",
@@ -309,6 +310,7 @@ SLICES = (
             "services/caller.py",
         ),
         (
+            "api/test_what_sign_ins_say.py",
             "services/test_access.py",
             "services/test_refusals.py",
             "services/test_rotate_signing_key.py",
