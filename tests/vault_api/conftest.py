@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.cast import Api, Person
+from secrets_app.models import Agent, Vault
+from tests.cast import Api, Person, allow
 
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -41,3 +42,19 @@ class Door:
 @pytest.fixture
 def door() -> Callable[[Person | None], Door]:
     return lambda who: Door(who.token if who is not None else None)
+
+
+@pytest.fixture
+def agent(robot: Person, vault: Vault) -> Person:
+    """Robot, owned by Alice, who reads and writes in her vault."""
+    Agent.objects.filter(pk=robot.principal.pk).update(owner=vault.owner)
+    allow(robot, vault, "**", "read", "write")
+    return robot
+
+
+@pytest.fixture
+def signed_in(agent: Person) -> Door:
+    """The agent with a token it signed in for, as clients have one."""
+    from tests.vault_api.exchanges import sign_in
+
+    return Door(sign_in(agent))
