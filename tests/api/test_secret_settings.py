@@ -65,6 +65,17 @@ def test_a_secret_that_demands_it_takes_no_write_without_a_precondition(alice, v
     assert write(alice, vault, "y", headers={"If-Match": '"2"'}).json()["version"] == 3
 
 
+def test_a_precondition_that_any_version_meets_is_none(alice, vault):
+    """`cas_required` is there so that no writer overwrites what it has not seen (RFC 6585, 3)."""
+    put_settings(alice, vault, cas_required=True)
+    assert write(alice, vault, headers={"If-Match": "*"}).status_code == 428
+    assert write(alice, vault, headers={"If-None-Match": "*"}).status_code == 201
+    assert write(alice, vault, "y", headers={"If-Match": "*"}).status_code == 428
+    assert alice.api.get(secret_url(vault)).json()["version"] == 1
+    put_settings(alice, vault, cas_required=False)
+    assert write(alice, vault, "y", headers={"If-Match": "*"}).status_code == 201
+
+
 @pytest.mark.parametrize(("deployment", "own", "kept"), [(0, 2, 2), (3, 2, 2), (2, 3, 2)])
 def test_no_more_versions_are_kept_than_either_bound_allows(
     alice, vault, settings, deployment, own, kept

@@ -20,8 +20,9 @@ class Precondition:
 
         Raises PreconditionFailed, PreconditionRequired.
         """
-        if self == NONE and (own := settings_of(secret)) is not None and own.cas_required:
-            raise PreconditionRequired
+        names_one = self.versions is not None or self.must_not_exist
+        if not names_one and (own := settings_of(secret)) is not None and own.cas_required:
+            raise PreconditionRequired  # `If-Match: *` too: it overwrites what nobody has seen
         exists = secret.current_version > 0 and secret.deleted_at is None
         if self.must_not_exist and exists:
             raise PreconditionFailed
