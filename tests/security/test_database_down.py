@@ -10,6 +10,7 @@ import pytest
 from tests.api.test_every_route import ENDPOINTS, url
 from tests.e2e.server import serve
 from tests.faults.postgresql import own_postgresql
+from tests.vault_api.test_every_route import PUBLIC, TAKES, request_of
 
 pytestmark = [pytest.mark.no_cover, pytest.mark.only_on("postgresql")]
 
@@ -26,13 +27,14 @@ SIGN_INS = {
 
 def test_with_the_database_down_every_route_answers_at_once_with_a_problem_and_recovers(tmp_path):
     """Seen in two Django and Python vaults: 500 with Retry-After, never HTML, and the first request
-    after it is back works."""
+    after it is back works. At the Vault door too, in its own format."""
     with own_postgresql() as postgresql, serve(tmp_path / "var", postgresql.url) as server:
         demo = server.quickstart()
         token, vault = demo["token"], demo["vault_id"]
         secret = f"/v1/vaults/{vault}/secrets/a"
         body = {"type": "note", "value": "kept"}
         assert server.request("PUT", secret, body, token)[0] == 201
+        assert server.request("GET", f"/vault/v1/{vault}/data/a", token=token)[0] == 200
         with ThreadPoolExecutor(40) as pool:
             # Each worker thread has a connection, which will be stale.
             list(pool.map(lambda _: server.request("GET", secret, token=token), range(80)))
@@ -53,6 +55,7 @@ def test_with_the_database_down_every_route_answers_at_once_with_a_problem_and_r
                     assert b"psycopg" not in raw
                     assert b"socket" not in raw
             assert server.request("GET", "/v1/health")[1]["status"] == "degraded"
+            the_vault_door_says_so_too(server, vault, token)
             postgresql.start()
             answers = list(
                 pool.map(lambda _: server.request("GET", secret, token=token), range(80))
@@ -60,3 +63,24 @@ def test_with_the_database_down_every_route_answers_at_once_with_a_problem_and_r
         assert {status for status, _ in answers} == {200}
         assert {answer["value"] for _, answer in answers} == {"kept"}
         assert server.request("PUT", secret, body, token)[0] == 201
+        status, read = server.request("GET", f"/vault/v1/{vault}/data/a", token=token)
+        assert (status, read["data"]["data"]) == (200, {"value": "kept"})
+
+
+def the_vault_door_says_so_too(server, vault, token):
+    """500 and not 503, which its clients take for sealed, and which no retry would open."""
+    for template, method in TAKES:
+        path, content = request_of(template, method, vault)
+        began = time.monotonic()
+        status, headers, raw = server.exchange(method, f"/vault/v1/{path}", content, token)
+        assert time.monotonic() - began < AT_ONCE_S, template
+        if (template, method) in PUBLIC and "/auth/" not in template:
+            assert status == HTTPStatus.OK, template
+            continue
+        if status == HTTPStatus.NOT_FOUND and template == "/auth/{method}/login":
+            continue  # not enabled, which it knows without a database
+        assert status == HTTPStatus.INTERNAL_SERVER_ERROR, (method, template)
+        assert headers["Content-Type"] == "application/json"
+        assert headers["Cache-Control"] == "no-store"
+        assert int(headers["Retry-After"]) > 0, (method, template)
+        assert json.loads(raw) == {"errors": ["internal error"]}
