@@ -2,6 +2,7 @@ import pytest
 from django.db import connection
 
 from secrets_app.models import SecretVersion
+from secrets_app.sql.compiled import cursor_of
 from tests.cast import body, secret_url
 
 pytestmark = [pytest.mark.only_on("postgresql"), pytest.mark.django_db(transaction=True)]
@@ -26,3 +27,13 @@ def test_a_connection_survives_an_error_that_was_not_its_own(alice, vault):
     connection.errors_occurred = True
     connection.close_if_unusable_or_obsolete()
     assert connection.connection is kept
+
+
+def test_the_kept_cursor_numbers_what_it_is_given():
+    cursor = cursor_of(connection)
+    asked = "SELECT %s::int, '100%%s', %s::text || '%%'" + " " * 5000
+    for n in (1, 2):
+        cursor.execute(asked, [n, "%s $1"])
+        assert cursor.fetchone() == (n, "100%s", "%s $1%")
+    cursor.execute("SELECT '100%s'")
+    assert cursor.fetchone() == ("100%s",)

@@ -12,9 +12,19 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Aggregate, ForeignKey, OuterRef, Q, QuerySet, Subquery, TextField
+from django.db.models import (
+    Aggregate,
+    ForeignKey,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    TextField,
+    UUIDField,
+)
 from django.db.models.fields.related_lookups import RelatedIn
 from django.db.models.functions import JSONObject
+from django.db.models.lookups import In
 
 from secrets_app.models.policy import Policy
 from secrets_app.models.principal import Principal
@@ -36,19 +46,26 @@ class _JSONList(Aggregate):
         return self.as_sql(compiler, connection, function="JSON_AGG", template=template, **context)
 
 
-@ForeignKey.register_lookup
-class _InSubquery(RelatedIn):
+class _ArrayOnPostgreSQL:
     """An `IN` that PostgreSQL answers with an index even as one side of an OR.
 
-    Otherwise it looks at all policies of the vault.
+    Otherwise it looks at all policies of the vault, or at all vaults.
     """
-
-    lookup_name = "in_subquery"
 
     def get_rhs_op(self, connection: Any, rhs: str) -> str:
         if connection.vendor == "postgresql":
             return f"= ANY (ARRAY{rhs})"
-        return str(super().get_rhs_op(connection, rhs))
+        return str(super().get_rhs_op(connection, rhs))  # type: ignore[misc]
+
+
+@ForeignKey.register_lookup
+class _RelatedInSubquery(_ArrayOnPostgreSQL, RelatedIn):
+    lookup_name = "in_subquery"
+
+
+@UUIDField.register_lookup
+class _InSubquery(_ArrayOnPostgreSQL, In):
+    lookup_name = "in_subquery"
 
 
 def rules_in(vault_id: Any) -> Subquery:
@@ -82,7 +99,7 @@ def policies_of(principal_id: UUID) -> QuerySet[Policy]:
     applies = Q(principal_id=principal_id)
     if users_have_groups():
         user = Principal.objects.filter(pk=principal_id, user__isnull=False).values("user_id")
-        applies |= Q(group_id__in=_group_ids_of(Subquery(user[:1])))
+        applies |= Q(group__in_subquery=_group_ids_of(Subquery(user[:1])))
     return Policy.objects.filter(applies)
 
 

@@ -38,11 +38,22 @@ class Claims:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """How a vault was found by its name: whether it is the caller's own, and how many vaults of the name
+    the caller sees, this one included.
+    """
+
+    is_own: bool
+    namesakes: int
+
+
+@dataclass(frozen=True, slots=True)
 class VaultAccess:
     """A vault that exists, and what the caller may do in it.
 
     `path_state`: what is stored at the request's path, if that was read along. `is_consistent`: False
-    if its marks contradict its keys; it is not served then.
+    if its marks contradict its keys; it is not served then. `named`: None where it was asked for by its
+    id.
     """
 
     id: UUID
@@ -50,6 +61,7 @@ class VaultAccess:
     rules: tuple[Rule, ...]
     path_state: PathState | None = None
     is_consistent: bool = True
+    named: Named | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from django.db import models, transaction
 from django.db.models import sql
 
-from secrets_app.sql.compiled import cursor_of, fill, this_database
+from secrets_app.sql.compiled import cursor_of, fill, this_database, with_constants
 
 
 class Statement(Protocol):
@@ -57,7 +57,7 @@ def conditional_update(
         query.add_update_values(assignments)
         with transaction.atomic():  # where Django compiles `select_for_update`
             text, parameters = query.get_compiler(connection=database).as_sql()
-        return text, tuple(parameters)
+        return with_constants(text, parameters)
 
     return ConditionalUpdate(make)
 

@@ -4,11 +4,13 @@ Several querysets that each find at most one row are joined into one statement. 
 round trip and see one state of the database.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.models.base import ModelState
 from django.db.models.query import ModelIterable
 
 Decoder = Callable[[Sequence[Any], Any], Any]
@@ -29,6 +31,18 @@ class Slot(models.Expression):
         return self.output_field.get_db_prep_value(values[self.name], to)
 
 
+class OfBeginning(models.Expression):
+    """A column of the row that a `CompiledQuery` begins with, as a value; NULL where there is none."""
+
+    def __init__(self, column: str, output_field: "models.Field[Any, Any]") -> None:
+        super().__init__(output_field=output_field)
+        self.column = column
+
+    def as_sql(self, compiler: Any, connection: Any, *_: Any, **__: Any) -> Any:
+        column = connection.ops.quote_name(self.column)
+        return f"(SELECT {column} FROM beginning)", ()  # noqa: S608  (quoted)
+
+
 class _Compiled(NamedTuple):
     sql: str
     parameters: tuple[Any, ...]
@@ -39,11 +53,16 @@ class CompiledQuery:
     """Querysets that are compiled at the first run, for each kind of database.
 
     `querysets` makes them, with a `Slot` for each value that differs from run to run. The first one
-    finds the row without which the others do not matter.
+    finds the row without which the others do not matter. `beginning` makes one that finds at most one
+    row before, by `values()`; the others refer to it by `OfBeginning`.
     """
 
-    def __init__(self, querysets: Callable[[], "Sequence[models.QuerySet[Any, Any]]"]) -> None:
-        self._querysets = querysets
+    def __init__(
+        self,
+        querysets: Callable[[], "Sequence[models.QuerySet[Any, Any]]"],
+        beginning: Callable[[], "models.QuerySet[Any, Any]"] | None = None,
+    ) -> None:
+        self._querysets, self._beginning = querysets, beginning
         self._compiled: dict[str, _Compiled] = {}
 
     def first(self, **values: Any) -> tuple[Any, Sequence[Callable[[], Any]]] | None:
@@ -77,10 +96,14 @@ class CompiledQuery:
         tables: list[str] = []
         parameters: list[Any] = []
         parts: list[tuple[slice, Decoder]] = []
-        begin = 0
+        begin, before = 0, ""
+        if self._beginning is not None:
+            compiler = self._beginning().query.get_compiler(connection=database)
+            sql, its_parameters = with_constants(*compiler.as_sql())
+            before, parameters = f"WITH beginning AS ({sql}) ", its_parameters
         for number, queryset in enumerate(self._querysets()):
             compiler = queryset.query.get_compiler(connection=database)
-            sql, its_parameters = compiler.as_sql()
+            sql, its_parameters = with_constants(*compiler.as_sql())
             parameters += its_parameters
             # S608: made of compiled querysets.
             is_there = f"(SELECT 1 AS found, sub{number}.* FROM ({sql}) sub{number}) q{number}"  # noqa: S608
@@ -90,7 +113,7 @@ class CompiledQuery:
             begin = end
         columns = ", ".join(f"q{number}.*" for number in range(len(tables)))
         compiled = _Compiled(
-            f"SELECT {columns} FROM {' '.join(tables)}",  # noqa: S608
+            f"{before}SELECT {columns} FROM {' '.join(tables)}",  # noqa: S608
             tuple(parameters),
             tuple(parts),
         )
@@ -112,6 +135,33 @@ def cursor_of(database: Any) -> Any:
 def fill(parameters: Sequence[Any], values: dict[str, Any], database: Any) -> list[Any]:
     """Return the parameters of a compiled statement with the slots filled."""
     return [each.fill(values, database) if isinstance(each, Slot) else each for each in parameters]
+
+
+_MARK = re.compile("%[%s]")
+_NAME = re.compile("[a-z_]+")
+
+
+def with_constants(sql: str, parameters: Sequence[Any]) -> tuple[str, list[Any]]:
+    """Write the names that are the same each time, such as a state, into a statement.
+
+    A database that is given them as parameters does not know that a partial index fits them. SQLite
+    plans such a statement anew each time, which takes longer than all the rest.
+    """
+    left = list(parameters)
+    kept: list[Any] = []
+
+    def fill_in(mark: re.Match[str]) -> str:
+        if mark[0] == "%%":
+            return mark[0]
+        value = left.pop(0)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return f"({int(value)})"
+        if isinstance(value, str) and _NAME.fullmatch(value):
+            return f"'{value}'"
+        kept.append(value)
+        return mark[0]
+
+    return _MARK.sub(fill_in, sql), kept
 
 
 def _decoder(queryset: "models.QuerySet[Any, Any]", compiler: Any) -> Decoder:
@@ -154,11 +204,15 @@ def _annotated_builder(compiler: Any) -> Callable[[Sequence[Any]], models.Model 
 
 
 def _object_builder(info: Any, select: Any) -> Callable[[Sequence[Any]], models.Model | None]:
-    """An object, with all that `select_related` asks for; None where an outer join found none."""
+    """An object, with all that `select_related` asks for; None where an outer join found none.
+
+    It is made as `Model.from_db` makes it, but for defaults and signals.
+    """
+    model = info["model"]
     columns = info["select_fields"]
     names = [select[index][0].target.attname for index in columns]
     first, last = columns[0], columns[-1] + 1
-    key = columns[names.index(info["model"]._meta.pk.attname)]
+    key = columns[names.index(model._meta.pk.attname)]
     related = [
         (each["local_setter"], _object_builder(each, select))
         for each in info.get("related_klass_infos", ())
@@ -167,7 +221,10 @@ def _object_builder(info: Any, select: Any) -> Callable[[Sequence[Any]], models.
     def build(row: Sequence[Any]) -> models.Model | None:
         if row[key] is None:
             return None
-        found: models.Model = info["model"].from_db(DEFAULT_DB_ALIAS, names, row[first:last])
+        found: models.Model = model.__new__(model)
+        found.__dict__.update(zip(names, row[first:last], strict=True))
+        found._state = state = ModelState()
+        state.adding, state.db = False, DEFAULT_DB_ALIAS
         for attach, build_other in related:
             attach(found, build_other(row))
         return found

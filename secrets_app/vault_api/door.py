@@ -20,8 +20,7 @@ from secrets_app.policy.decision import Permission
 from secrets_app.policy.path import parse_path
 from secrets_app.services.access import authorize, authorize_member, client_address, require_owner
 from secrets_app.services.caller import Actor, Caller
-from secrets_app.services.identity import identify
-from secrets_app.services.secrets import find_mount
+from secrets_app.services.secrets import identify_at
 from secrets_app.vault_api.answers import (
     UNSUPPORTED_OPERATION,
     failure,
@@ -114,12 +113,10 @@ class Call:
         """The caller, and the vault that a mount means to it. Raises Unauthenticated."""
         if not self.bearer:
             raise Unauthenticated("no_credential")
-        address = client_address(self.request)
-        meant = find_mount(bearer=self.bearer, mount=mount, address=address)
-        caller = identify(
+        caller, meant = identify_at(
             bearer=self.bearer,
-            vault_id=meant.vault_id,
-            address=address,
+            mount=mount,
+            address=client_address(self.request),
             request_id=self.request_id,
             path=path,
             fetch=fetch,

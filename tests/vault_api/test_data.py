@@ -281,17 +281,6 @@ def test_an_answer_with_a_value_is_kept_nowhere(alice, vault, door):
     assert door(alice)("GET", "team/data/a")["Cache-Control"] == "no-store"
 
 
-def test_a_read_and_a_write_by_id_take_two_statements_and_by_name_three(
-    alice, vault, door, django_assert_num_queries
-):
-    mine = door(alice)
-    mine.put("team/a", {"n": 1})
-    mine.put("team/a", {"n": 1})
-    for mount, most in ((str(vault.pk), 2), ("team", 3)):
-        with django_assert_num_queries(most):
-            assert mine.data(f"{mount}/a") == {"n": 1}
-
-
 def test_subkeys_tell_keys_and_no_value(alice, vault, door):
     door(alice).put("team/a", {"a": {"b": {"c": "s3cr3t"}}, "d": ["s3cr3t"]})
     answer = door(alice)("GET", "team/subkeys/a")

@@ -3,9 +3,11 @@
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from secrets_app.models import Agent, Secret, Vault
+from secrets_app.models import Agent, Policy, Secret, Vault
 from secrets_app.services.identity.tokens import issue_token
 from tests.cast import Person, allow, deny, person, vault_of
 from tests.vault_api.conftest import Door
@@ -75,6 +77,40 @@ def test_what_is_written_by_name_goes_into_no_vault_of_others(alice, bob, vault,
     told = told.json()["data"]
     assert told["team/data/a"] == ["read"]
     assert told[f"{vault.pk}/data/a"] == ["create", "read", "update", "patch", "delete"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_vault_by_its_name_is_as_many_round_trips_as_by_its_id(alice, bob, robot, vault, door):
+    door(alice).put("team/a", {"n": 1})
+    for each in (bob, robot):
+        allow(each, vault, "**", "read")
+    # One's own, one that is shared, one of an agent's owner; each with a token and, for people, a key.
+    for mine in (*map(door, (alice, bob, robot)), *(Door(each.raw_key) for each in (alice, bob))):
+        for mount in ("team", str(vault.pk)):
+            mine.data(f"{mount}/a")  # statements are put together at their first use
+            with CaptureQueriesContext(connection) as asked:
+                assert mine.data(f"{mount}/a") == {"n": 1}
+            assert len(asked) == 2
+
+
+def test_a_name_means_what_it_means_at_the_moment(alice, bob, vault, door):
+    """Nothing is remembered of a name: a vault that was renamed, deleted or closed is not met by it."""
+    theirs, mine = vault_of(bob, "other"), door(alice)
+    for owner, each in ((alice, vault), (bob, theirs)):
+        door(owner).put(f"{each.pk}/a", {"of": str(each.pk)})
+    allow(alice, theirs, "**", "read")
+    assert mine.data("team/a") == {"of": str(vault.pk)}
+    Vault.objects.filter(pk=vault.pk).update(name="old")
+    Vault.objects.filter(pk=theirs.pk).update(name="team")
+    assert mine.data("team/a") == {"of": str(theirs.pk)}
+    assert mine.data("old/a") == {"of": str(vault.pk)}
+    assert mine("GET", "other/data/a").status_code == 403
+    Vault.objects.filter(pk=vault.pk).update(name="team")
+    assert mine.data("team/a") == {"of": str(vault.pk)}
+    alice.api.delete(f"/v1/vaults/{vault.pk}")
+    assert mine.data("team/a") == {"of": str(theirs.pk)}
+    Policy.objects.filter(principal=alice.principal).delete()
+    assert mine("GET", "team/data/a").status_code == 403
 
 
 def test_an_agents_own_vaults_are_those_of_its_owner_that_it_may_enter(robot, alice, bob, door):

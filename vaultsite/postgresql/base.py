@@ -1,10 +1,34 @@
 """Check kept connections without asking the server."""
 
+import re
 import select
+from functools import lru_cache
+from itertools import count
 from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base
+
+_MARK = re.compile("%[%s]")
+
+
+@lru_cache(maxsize=512)
+def _numbered(query: str) -> bytes:
+    """Write a statement's placeholders as PostgreSQL numbers them: `$1` for the first `%s`."""
+    number = count(1)
+    text = _MARK.sub(lambda mark: "%" if mark[0] == "%%" else f"${next(number)}", query)
+    return text.encode()
+
+
+class _KeptCursor(base.CursorMixin, psycopg.RawCursor[Any]):
+    """Keeps the numbered form of each statement.
+
+    The driver's own cursor keeps it up to 4,096 characters only, and then makes it at each run.
+    """
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        text = query if params is None else _numbered(query)
+        return super().execute(text, params, **options)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -24,8 +48,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.close_if_health_check_failed()
         self.ensure_connection()
         if self._kept is None or self._kept[0] is not self.connection:
-            cursor = self.create_cursor()
-            # As text, ciphertext would come in hexadecimal.
+            cursor = _KeptCursor(self.connection)
+            # As text, ciphertext would come in hexadecimal, and times without their zone.
             cursor.format = psycopg.pq.Format.BINARY
             self._kept = (self.connection, cursor)
         return self._prepare_cursor(self._kept[1])  # type: ignore[attr-defined]

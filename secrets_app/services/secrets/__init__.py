@@ -37,7 +37,7 @@ from secrets_app.services.secrets.listing import (
     list_versions,
 )
 from secrets_app.services.secrets.lookup import describe_secret
-from secrets_app.services.secrets.mounts import find_mount, list_mounts
+from secrets_app.services.secrets.mounts import identify_at, list_mounts
 from secrets_app.services.secrets.preconditions import Precondition
 from secrets_app.services.secrets.purge import count_purgeable, purge_deleted
 from secrets_app.services.secrets.secret_settings import (
@@ -90,9 +90,9 @@ __all__ = [
     "disable_version",
     "disable_versions",
     "enable_versions",
-    "find_mount",
     "get_settings",
     "get_vault",
+    "identify_at",
     "import_secrets",
     "list_level",
     "list_mounts",

@@ -20,7 +20,7 @@ from secrets_app.errors import (
     Unavailable,
 )
 from secrets_app.models import SecretVersion
-from secrets_app.models.request_state import current_sizes, versions_by_id
+from secrets_app.models.versions_to_read import current_sizes, versions_by_id
 from secrets_app.policy.decision import Permission
 from secrets_app.services.access.authorization import scope_for
 from secrets_app.services.audit import DENIED, FAILURE, SUCCESS, Event, Resource, record_all

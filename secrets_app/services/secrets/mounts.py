@@ -2,30 +2,21 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db.models import (
-    CharField,
-    DateTimeField,
-    Exists,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    UUIDField,
-)
+from django.db.models import QuerySet, UUIDField
 from django.utils import timezone
 
-from secrets_app.errors import Unauthenticated
-from secrets_app.models import Agent, ApiKey, Policy, Principal, Vault
-from secrets_app.models.json_text import JSONTextField
-from secrets_app.models.rules import parse_rules, policies_of, rules_in
+from secrets_app.models import Agent, Principal, Vault
+from secrets_app.models.named_vaults import vaults_named
+from secrets_app.models.request_state import Fetch
+from secrets_app.models.rules import parse_rules, rules_in
 from secrets_app.policy.decision import Permission
 from secrets_app.policy.scope import scope_of
-from secrets_app.services.caller import Caller, is_within
-from secrets_app.services.identity.api_keys import USER_KEY_PREFIX, digest_api_key
-from secrets_app.services.identity.tokens import read_token
+from secrets_app.services.caller import Caller
+from secrets_app.services.identity import identify
 from secrets_app.services.secrets.vaults import list_vaults
 from secrets_app.sql.compiled import CompiledQuery, Slot
 
@@ -44,38 +35,62 @@ class Mount:
     is_ambiguous: bool = False
 
 
-def find_mount(*, bearer: str, mount: str, address: str | None) -> Mount:
-    """What the holder of a credential means by a vault's id, or by a name.
+def identify_at(
+    *,
+    bearer: str,
+    mount: str,
+    address: str | None,
+    request_id: UUID,
+    path: str | None = None,
+    fetch: Fetch = Fetch.NOTHING,
+    door: str | None = None,
+) -> tuple[Caller, Mount]:
+    """Tell who holds a credential, and what it means by a vault's id, or by a name.
 
     A name is that of an own vault (an agent's own are those of its owner that a policy opens to it). Where
     there is none it is that of the one vault of this name that is shared, since anybody can share vaults
     of any name. Vaults that agent or token are restricted from do not count, nor do those whose policies
-    allow nothing here and now. The credential is judged afterwards, by `identify`: until then this is
-    told to nobody.
+    allow nothing here and now. Arguments and exceptions are those of `identify`.
     """
+    known = partial(
+        identify,
+        bearer=bearer,
+        address=address,
+        request_id=request_id,
+        path=path,
+        fetch=fetch,
+        door=door,
+    )
     if _UUID.fullmatch(mount):
-        return Mount(vault_id=UUID(mount))
+        vault_id = UUID(mount)
+        return known(vault_id=vault_id), Mount(vault_id=vault_id)
     if _NAME.fullmatch(mount) is None:
+        return known(), Mount()
+    caller = known(vault_name=mount)
+    meant = _first_seen(caller)
+    if meant is None:
+        # Several of one name, or one that is closed to this credential.
+        meant = _look_for(caller, mount)
+        caller = known(vault_id=meant.vault_id)
+    return caller, meant
+
+
+def _first_seen(caller: Caller) -> Mount | None:
+    """What the name means, if the vault that the caller was identified with tells."""
+    vault = caller.vault
+    if vault is None or vault.named is None:
         return Mount()
-    of_token: tuple[str, ...] = ()
-    now = timezone.now()
-    if bearer.startswith(USER_KEY_PREFIX):
-        digest = digest_api_key(bearer)
-        who = Principal.objects.filter(api_keys__digest=digest)
-        rows = _BY_KEY.all(digest=digest, name=mount, now=now)
-    else:
-        try:
-            claims = read_token(bearer)
-        except Unauthenticated:
-            return Mount()
-        of_token = claims.vault_ids
-        who = Principal.objects.filter(pk=claims.principal_id)
-        rows = _BY_PRINCIPAL.all(principal=claims.principal_id, name=mount, now=now)
-    seen = [
-        row
-        for row in rows
-        if is_within(tuple(ids for ids in (row["agent_vaults"], of_token) if ids), row["pk"])
-    ]
+    if not caller.may_enter(vault.id):
+        return None
+    if vault.named.is_own:
+        return Mount(vault_id=vault.id)
+    is_only = vault.named.namesakes == 1 < _MOST
+    return Mount(vault_id=vault.id, is_shared=True) if is_only else None
+
+
+def _look_for(caller: Caller, name: str) -> Mount:
+    rows = _SEEN.all(principal=caller.id, name=name, now=timezone.now())
+    seen = [row for row in rows if caller.may_enter(row["pk"])]
     own = [row["pk"] for row in seen if row["is_own"]]
     if own:
         return Mount(vault_id=own[0]) if len(own) == 1 else Mount(is_ambiguous=True)
@@ -83,7 +98,7 @@ def find_mount(*, bearer: str, mount: str, address: str | None) -> Mount:
     if len(rows) == _MOST:
         return Mount(is_ambiguous=True)
     if len(shared) > 1:
-        shared = [pk for pk in shared if _gives_something(who, pk, address)]
+        shared = [pk for pk in shared if _gives_something(caller, pk)]
     if len(shared) > 1:
         return Mount(is_ambiguous=True)
     return Mount(vault_id=shared[0], is_shared=True) if shared else Mount()
@@ -105,9 +120,10 @@ def list_mounts(*, caller: Caller) -> list[tuple[str, Vault]]:
     return told
 
 
-def _gives_something(who: QuerySet[Principal], vault_id: UUID, address: str | None) -> bool:
+def _gives_something(caller: Caller, vault_id: UUID) -> bool:
+    who = Principal.objects.filter(pk=caller.id)
     text = who.annotate(rules=rules_in(vault_id)).values_list("rules", flat=True).first()
-    rules, now = parse_rules(text), timezone.now()
+    rules, now, address = parse_rules(text), timezone.now(), caller.actor.address
     scopes = (
         scope_of(is_owner=False, rules=rules, permission=each, address=address, now=now)
         for each in Permission
@@ -115,29 +131,8 @@ def _gives_something(who: QuerySet[Principal], vault_id: UUID, address: str | No
     return any(scope.allows and "**" not in scope.denies for scope in scopes)
 
 
-def _visible(principal_id: Any) -> QuerySet[Vault, Any]:
-    now = Slot("now", DateTimeField())
-    allowed = policies_of(principal_id).filter(
-        Q(expires_at__isnull=True) | Q(expires_at__gt=now), effect=Policy.Effect.ALLOW
-    )
-    mine = Q(owner_id=principal_id) | Q(pk__in=allowed.order_by().values("vault_id"))
-    agent = Agent.objects.filter(principal_id=principal_id)
-    named = (
-        Vault.objects.filter(mine, name=Slot("name", CharField()), deleted_at__isnull=True)
-        .annotate(
-            is_own=Exists(Principal.objects.filter(pk=principal_id, vaults=OuterRef("pk")))
-            | Exists(agent.filter(owner_id=OuterRef("owner_id"))),
-            agent_vaults=Subquery(agent.values("vault_ids")[:1], output_field=JSONTextField()),
-        )
-        .order_by("-is_own", "pk")
-    )
-    return named.values("pk", "is_own", "agent_vaults")[:_MOST]
+def _seen() -> list[QuerySet[Any, Any]]:
+    return [vaults_named(Slot("principal", UUIDField())).values("pk", "is_own")[:_MOST]]
 
 
-def _by_key() -> list[QuerySet[Any, Any]]:
-    key = ApiKey.objects.filter(digest=Slot("digest", CharField()))
-    return [_visible(Subquery(key.values("principal_id")[:1], output_field=UUIDField()))]
-
-
-_BY_PRINCIPAL = CompiledQuery(lambda: [_visible(Slot("principal", UUIDField()))])
-_BY_KEY = CompiledQuery(_by_key)
+_SEEN = CompiledQuery(_seen)

@@ -13,7 +13,8 @@ from secrets_app.errors import NotFound, OpenError, Unavailable
 from secrets_app.fields import Sealed
 from secrets_app.keys import keyring
 from secrets_app.models import AuditEvent, SecretVersion, VaultKey
-from secrets_app.models.request_state import Fetch, versions_by_id
+from secrets_app.models.request_state import Fetch
+from secrets_app.models.versions_to_read import versions_by_id
 from secrets_app.services.audit import SUCCESS, Event, Resource, record_all, record_with
 from secrets_app.services.caller import Caller
 from secrets_app.services.secrets.lookup import (
