@@ -9,7 +9,8 @@ from secrets_app.errors import TooManyRequests
 
 
 class ContentSecurityPolicy:
-    """Sets what a page may load, run and send to (`CONTENT_SECURITY_POLICY`). Django 6.0 has its own.
+    """Sets what a page may load, run and send to: `CONTENT_SECURITY_POLICY`. The admin and the API's
+    documentation have `LOOSER_CONTENT_SECURITY_POLICY`. Django 6.0 has its own.
 
     An answer with a stricter policy, such as the API's, keeps it.
     """
@@ -19,7 +20,11 @@ class ContentSecurityPolicy:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         answer = self.get_response(request)
-        answer.headers.setdefault("Content-Security-Policy", settings.CONTENT_SECURITY_POLICY)
+        is_loose = request.path_info == "/docs" or request.path_info.startswith("/admin/")
+        policy = settings.CONTENT_SECURITY_POLICY
+        if is_loose:
+            policy = settings.LOOSER_CONTENT_SECURITY_POLICY
+        answer.headers.setdefault("Content-Security-Policy", policy)
         return answer
 
 

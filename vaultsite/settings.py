@@ -61,13 +61,12 @@ SESSION_COOKIE_AGE = 8 * 60 * 60
 X_FRAME_OPTIONS = "DENY"
 # Not no-referrer: browsers then send `Origin: null` with forms, which is refused as forged.
 SECURE_REFERRER_POLICY = "same-origin"
-# Nothing from elsewhere, no script or handler within a page. The admin's Alpine.js needs unsafe-eval,
-# and its theme and Swagger UI write styles (ADR 24).
+# Nothing from elsewhere, no script, handler or style within a page.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
-        "script-src 'self' 'unsafe-eval'",
-        "style-src 'self' 'unsafe-inline'",
+        "script-src 'self'",
+        "style-src 'self'",
         "img-src 'self' data:",
         "font-src 'self'",
         "connect-src 'self'",
@@ -76,6 +75,10 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "base-uri 'none'",
     )
 )
+# The admin's Alpine.js needs unsafe-eval, and its theme and Swagger UI write styles (ADR 24).
+LOOSER_CONTENT_SECURITY_POLICY = CONTENT_SECURITY_POLICY.replace(
+    "script-src 'self'", "script-src 'self' 'unsafe-eval'"
+).replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 
 # Browsers of other origins get in only when they are named; the API takes no cookies from them.
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
@@ -105,7 +108,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "axes",
-    "django_otp",
+    "vaultsite.accounts",  # its templates come before the library's
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -113,7 +116,6 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.openid_connect",
     "allauth.usersessions",
     *(["corsheaders"] if CORS_ALLOWED_ORIGINS else []),
-    "vaultsite.accounts",
     "secrets_app",
 ]
 MIDDLEWARE = [
@@ -127,12 +129,12 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "vaultsite.accounts.second_factor.SecondFactorRequired",
+    "vaultsite.accounts.middleware.SecondFactorRequired",
+    "vaultsite.accounts.middleware.WebSessionSeen",
 ]
 # Of these, what requests of the API go through (`vaultsite/handler.py`).
 API_MIDDLEWARE = {
@@ -184,7 +186,20 @@ ACCOUNT_ADAPTER = "vaultsite.accounts.adapter.AccountAdapter"
 # What counts attempts here is django-axes and the API's own rates, in every process alike.
 ACCOUNT_RATE_LIMITS = False
 MFA_RATE_LIMITS = False
+ACCOUNT_SESSION_REMEMBER = True  # as long as SESSION_COOKIE_AGE
+# How long somebody may take between the password and the second factor, in seconds.
+ACCOUNT_LOGIN_TIMEOUT = 300
+MFA_ADAPTER = "vaultsite.accounts.mfa_adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODE_DIGITS = 10
+SOCIALACCOUNT_STORE_TOKENS = False
+LOGIN_URL = "account_login"
+# Who needs a second factor: nobody is asked (off), who wants one (optional), superusers or everybody (who
+# must). Before there were pages it was the admin's, and called ADMIN_OTP.
+SECOND_FACTOR = env.str("SECOND_FACTOR", default=env.str("ADMIN_OTP", default="optional"))
+if SECOND_FACTOR not in ("off", "optional", "superusers", "everybody"):
+    raise ImproperlyConfigured("SECOND_FACTOR must be off, optional, superusers or everybody.")
 
 # Lockout after wrong passwords, for an account from an address: counted where every process sees it.
 CACHE_URL = env.str("CACHE_URL", default="")
@@ -205,10 +220,6 @@ AXES_HTTP_RESPONSE_CODE = 429
 AXES_VERBOSE = False
 # Its pages would change counts without an event; `manage.py axes_reset` ends lockouts.
 AXES_ENABLE_ADMIN = False
-# A second factor for the admin: off, optional (who wants one), superusers or everybody (who must).
-ADMIN_OTP = env.str("ADMIN_OTP", default="optional")
-if ADMIN_OTP not in ("off", "optional", "superusers", "everybody"):
-    raise ImproperlyConfigured("ADMIN_OTP must be off, optional, superusers or everybody.")
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",

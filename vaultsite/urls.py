@@ -1,17 +1,14 @@
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 
-from vaultsite.accounts.sign_in import SignInForm
-from vaultsite.accounts.views import own_password, second_factor, sign_in
+from vaultsite.accounts.views import admin_sign_in
 from vaultsite.metrics import metrics
 from vaultsite.pages.views import home
 from vaultsite.probes import livez, readyz
-
-admin.site.login_form = SignInForm
-admin.site.login_template = "accounts/login.html"
 
 urlpatterns = [
     path("", home, name="home"),
@@ -29,9 +26,13 @@ urlpatterns = [
     path("metrics", metrics, name="metrics"),
     path("livez", livez, name="livez"),
     path("readyz", readyz, name="readyz"),
-    path("admin/login/", sign_in, name="sign-in"),
-    path("admin/password_change/", admin.site.admin_view(own_password), name="own-password"),
-    path("admin/second-factor/", admin.site.admin_view(second_factor), name="second-factor"),
+    path("accounts/", include("vaultsite.accounts.urls")),
+    path("admin/login/", admin_sign_in, name="sign-in"),
+    path(
+        "admin/password_change/",
+        RedirectView.as_view(pattern_name="account_change_password"),
+        name="own-password",
+    ),
     path("admin/", admin.site.urls),
 ]
 

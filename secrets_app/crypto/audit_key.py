@@ -1,8 +1,8 @@
-"""Derive four keys from the secret behind the audit log.
+"""Derive five keys from the secret behind the audit log.
 
-One makes the MAC of each event, one signs seals, one makes the seeds of second factors, and one seals
-the cursors of lists. Each is HKDF-Expand (RFC 5869, 2.3) of the secret, which is random and so needs
-no extraction.
+One makes the MAC of each event, one signs seals, one seals the secrets of second factors, one makes those
+of earlier releases, and one seals the cursors of lists. Each is HKDF-Expand (RFC 5869, 2.3) of the secret,
+which is random and so needs no extraction.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ class AuditKey:
         self._mac_key = _expand(secret, b"vaultsite/v1/audit-mac")
         self._signer = Signer(_expand(secret, b"vaultsite/v1/audit-seal"))
         self._seed_key = _expand(secret, b"vaultsite/v1/second-factor")
+        self._factor_cipher = Cipher(_expand(secret, b"vaultsite/v1/second-factor-seal"))
         self._cursor_key = _expand(secret, b"vaultsite/v1/list-cursor")
 
     @property
@@ -45,6 +46,11 @@ class AuditKey:
     def seed(self, salt: bytes) -> bytes:
         """Return the seed (20 bytes) of the second factor with this salt."""
         return hmac.digest(self._seed_key, salt, hashlib.sha256)[:SEED_BYTES]
+
+    @property
+    def factor_cipher(self) -> Cipher:
+        """The cipher for the secrets of second factors. A random nonce is enough: there are few."""
+        return self._factor_cipher
 
     def cursor_cipher(self, holder: bytes) -> Cipher:
         """Return the cipher for the cursors of one `holder`. A key for each keeps random nonces far below

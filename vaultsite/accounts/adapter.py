@@ -1,12 +1,30 @@
 """Tell django-allauth how accounts work here."""
 
-from allauth.account.adapter import DefaultAccountAdapter
-from django.http import HttpRequest
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
 
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.stagekit import clear_login
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from secrets_app.errors import LockedOut, TooManyRequests
+from secrets_app.services.identity.passwords import check_password
 from vaultsite.accounts.lockout import address
+from vaultsite.accounts.models import User
+from vaultsite.accounts.sign_in import method_of, record_sign_in
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "email_password_mismatch": "Address or password is wrong.",
+        "incorrect_password": "This is not your password.",
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Tell that nobody makes an account by themselves: operators invite people."""
         return False
@@ -14,3 +32,82 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def get_client_ip(self, request: HttpRequest) -> str:
         """Return the client's address as everywhere else."""
         return address(request)
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        """Check a password, counted and recorded as over the API.
+
+        Raises LockedOut, TooManyRequests.
+        """
+        email = str(credentials.get("email") or "")
+        try:
+            user: User | None = check_password(
+                username=email, password=credentials.get("password") or "", request=request
+            )
+        except LockedOut:
+            with suppress(TooManyRequests):  # the lockout says more
+                _refuse(request, email, "locked_out")
+            raise
+        if user is None:
+            _refuse(request, email, "bad_credentials")
+        return user
+
+    def reauthenticate(self, user: User, password: str) -> bool:
+        """Tell whether this is the password of who is signed in. Raises TooManyRequests."""
+        found = self.authenticate(self.request, email=user.email, password=password)
+        return found is not None and found.pk == user.pk
+
+    def pre_login(self, request: HttpRequest, user: User, **hook: Any) -> HttpResponse | None:
+        """Go on only with somebody who is active, in a session with a new key."""
+        if not user.is_active:
+            clear_login(request)
+            _refuse(request, user.email, "inactive")
+            answer: HttpResponse = self.respond_user_inactive(request, user)
+            return answer
+        # What is half signed in is nothing that somebody else has put here.
+        request.session.cycle_key()
+        return None
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Sign in, after all steps. Without the event there is no session."""
+        if not user.is_active:  # any more
+            raise PermissionDenied
+        with transaction.atomic():
+            method = method_of(request, user)
+            record_sign_in(request, user=user, email=user.email, method=method)
+            super().login(request, user)
+
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
+        """Return how to prove oneself again: by a second factor where there is one."""
+        methods = super().get_reauthentication_methods(user)
+        factors = [each for each in methods if each["id"] != "reauthenticate"]
+        return factors or methods
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        return reverse("admin:index" if request.user.is_staff else "account")
+
+    def get_logout_redirect_url(self, request: HttpRequest) -> str:
+        return reverse("account_login")
+
+    def is_safe_url(self, url: str | None) -> bool:
+        """Tell whether to go on there: only pages of this service, named without a host."""
+        if not url or not url.startswith("/") or not url.isprintable():
+            return False
+        if not url_has_allowed_host_and_scheme(url, allowed_hosts=None):
+            return False
+        try:
+            match = resolve(urlsplit(url).path)
+        except (Resolver404, ValueError):
+            return False
+        # Without a name: the admin's own answer to what it does not know. To sign out is no way on.
+        is_way_out = match.url_name in (
+            None,
+            "logout",
+            "account_logout",
+            "account_login",
+            "sign-in",
+        )
+        return not is_way_out and match.app_name not in ("secrets_app", "vault_api")
+
+
+def _refuse(request: HttpRequest, email: str, reason: str) -> None:
+    record_sign_in(request, user=None, email=email, method="session", reason=reason)

@@ -6,7 +6,8 @@ from django.utils.safestring import SafeString
 
 from secrets_app.admin.read_only import ReadOnlyAdmin
 from secrets_app.models import Principal
-from vaultsite.accounts.models import SecondFactor, User
+from vaultsite.accounts.models import User
+from vaultsite.accounts.second_factor import is_set_up
 
 admin.site.unregister(Group)
 
@@ -36,7 +37,7 @@ class UserAdmin(ReadOnlyAdmin):
         "principal_link",
     )
     list_filter = ("is_active", "is_staff", "is_superuser")
-    list_select_related = ("principal", "second_factor")
+    list_select_related = ("principal",)
     search_fields = ("email", "display_name")
     date_hierarchy = "date_joined"
     ordering = ("email",)
@@ -57,10 +58,7 @@ class UserAdmin(ReadOnlyAdmin):
 
     @admin.display(description="second factor", boolean=True)
     def has_second_factor(self, row: User) -> bool:
-        try:
-            return bool(row.second_factor)
-        except SecondFactor.DoesNotExist:
-            return False
+        return is_set_up(row)
 
     @admin.display(description="principal")
     def principal_link(self, row: User) -> SafeString | None:

@@ -16,7 +16,7 @@ def identity(request: HttpRequest, credentials: dict[str, Any] | None = None) ->
     """
     given = (credentials or {}).get("email") or (credentials or {}).get("username") or ""
     if not given and request is not None:
-        given = request.POST.get("username", "")
+        given = request.POST.get("login", "")
     normalised = User._meta.get_field("email").to_python(str(given))
     return hashlib.sha256(str(normalised).encode()).hexdigest()
 

@@ -1,18 +1,16 @@
 """Store people. One e-mail address is one person, in upper or lower case."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.db import models, transaction
+from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
-from django_otp.models import Device, ThrottlingMixin
-from django_otp.oath import TOTP
-
-from secrets_app.services.identity.second_factor import seed_of
+from django.utils.crypto import salted_hmac
 
 
 class LowerCaseEmailField(models.EmailField):  # type: ignore[type-arg]
@@ -56,6 +54,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("may sign in to the admin", default=False)
     is_active = models.BooleanField("active", default=True)
     date_joined = models.DateTimeField(default=timezone.now)
+    # Counted up to end all web sessions at once.
+    session_generation = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -69,56 +69,55 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return str(self.email)
 
+    def get_session_auth_hash(self) -> str:
+        """Return what a web session must hold. It changes with the password and the generation."""
+        return self._with_generation(super().get_session_auth_hash())
 
-class SecondFactor(ThrottlingMixin, Device):  # type: ignore[misc]
-    """A person's authenticator app (TOTP, RFC 6238).
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        return map(self._with_generation, super().get_session_auth_fallback_hash())
 
-    Only a salt is stored. Each check of a code derives the seed from it, with a key that the root key
-    wraps.
+    def _with_generation(self, session_hash: str) -> str:
+        # Generation 0 is as without one, so that sessions of the release before go on.
+        if not self.session_generation:
+            return session_hash
+        salt = "vaultsite.accounts.session_generation"
+        value = f"{self.session_generation}:{session_hash}"
+        return salted_hmac(salt, value, algorithm="sha256").hexdigest()
+
+
+class CodeCheck(models.Model):
+    """What became of the codes that a person sent, of every way in. Its row is the lock of a check."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    # The time step (RFC 6238) of the last accepted code, so that none is accepted twice.
+    last_step = models.BigIntegerField(default=-1)
+    # Wrong ones since the last right one.
+    failures = models.PositiveIntegerField(default=0)
+    failed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"checks of codes of {self.user_id}"
+
+
+class SecondFactor(models.Model):
+    """An authenticator app as earlier releases stored it, which may still run beside this one.
+
+    `second_factor.adopt` takes rows over. The table goes in a later release.
     """
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="second_factor"
     )
+    name = models.CharField(max_length=64)
+    confirmed = models.BooleanField(default=True)
+    throttling_failure_timestamp = models.DateTimeField(null=True, blank=True, default=None)
+    throttling_failure_count = models.PositiveIntegerField(default=0)
     key_number = models.PositiveIntegerField(editable=False)
     salt = models.BinaryField(editable=False)
-    # The time step of the last accepted code, so that none is accepted twice.
     last_t = models.BigIntegerField(default=-1, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:
-        return f"second factor of {self.user_id}"
-
-    def get_throttle_factor(self) -> int:
-        """Return the seconds to wait after the first wrong code. Each further one doubles them."""
-        return 1
-
-    def verify_token(self, token: str) -> bool:
-        """Tell whether a code is that of now, or of one step before or after, and unused.
-
-        After wrong codes none is accepted for a while, from any address. Raises OpenError,
-        ProviderError.
-        """
-        with transaction.atomic():
-            mine = SecondFactor.objects.select_for_update().get(pk=self.pk)
-            if not mine.verify_is_allowed()[0]:
-                return False
-            totp = code_maker(seed_of(key_number=mine.key_number, salt=bytes(mine.salt)))
-            if is_code(token) and totp.verify(int(token), tolerance=1, min_t=mine.last_t + 1):
-                mine.last_t = totp.t()
-                mine.throttle_reset()
-                return True
-            mine.throttle_increment()
-            return False
-
-
-def code_maker(seed: bytes) -> TOTP:
-    """Return what makes and checks codes: six digits, a new code each 30 seconds."""
-    return TOTP(seed, step=30, digits=CODE_DIGITS)
-
-
-def is_code(text: str) -> bool:
-    return len(text) == CODE_DIGITS and text.isascii() and text.isdigit()
-
-
-CODE_DIGITS = 6
+        return f"former second factor of {self.user_id}"

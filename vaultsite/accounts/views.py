@@ -1,123 +1,127 @@
-"""Let people manage their own second factor and password."""
+"""Sign people in, out, and again: django-allauth's views with our forms, events and passkeys."""
 
-from base64 import b32encode
+import json
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode
 
-import segno
-from django.conf import settings
-from django.contrib import admin, messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
-from django.template.response import TemplateResponse
-from django.urls import Resolver404, resolve, reverse
-from django.utils.safestring import mark_safe
+from allauth.account.models import Login
+from allauth.account.views import LoginView, ReauthenticateView
+from allauth.mfa.base.views import AuthenticateView
+from allauth.mfa.base.views import ReauthenticateView as ReauthenticateWithCode
+from allauth.mfa.webauthn.internal.flows import perform_passwordless_login
+from allauth.mfa.webauthn.views import LoginWebAuthnView, ReauthenticateWebAuthnView
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from secrets_app.admin.acting import actor_of
-from secrets_app.services.identity import generate_salt, seed_of
-from vaultsite.accounts.models import SecondFactor, User
-from vaultsite.accounts.password import OwnPasswordView
-from vaultsite.accounts.second_factor import (
-    add_second_factor,
-    is_required,
-    remove_second_factor,
+from vaultsite.accounts import passkeys
+from vaultsite.accounts.adapter import AccountAdapter
+from vaultsite.accounts.forms import (
+    STATE,
+    CodeAgainForm,
+    CodeForm,
+    PasskeyAgainForm,
+    PasskeyForm,
+    PasswordAgainForm,
+    SignInForm,
 )
-
-_SALT_KEY = "second_factor_drawn"
-_ISSUER = "Vaultsite"
-_WRONG = "This is not the code of now. Wait for the next one and try again."
+from vaultsite.accounts.models import User
+from vaultsite.accounts.second_factor import PASSKEY, RECOVERY_CODES, TOTP, is_set_up
 
 
-def sign_in(request: HttpRequest) -> HttpResponseBase:
-    """The admin's own, which goes on to `next` only where that is a page."""
-    answer = admin.site.login(request)
-    if isinstance(answer, HttpResponseRedirect) and not _is_page(answer.url):
-        return redirect("admin:index")
-    return answer
-
-
-def _is_page(url: str) -> bool:
-    """Whether a person can go there. Django has refused other hosts already."""
-    try:
-        match = resolve(urlsplit(url).path)
-    except Resolver404:
-        return False
-    # Without a name: the admin's own answer to what it does not know. Signing out is no page to go to.
-    return match.url_name not in (None, "logout") and match.app_name != "secrets_app"
-
-
-@require_http_methods(["GET", "POST"])
-def second_factor(request: HttpRequest) -> HttpResponse:
-    """Show the seed until a code confirms it, and never again."""
+@require_http_methods(["GET", "HEAD", "POST"])
+def admin_sign_in(request: HttpRequest) -> HttpResponseBase:
+    """Lead to the sign-in that all pages share, and tell who may not see the admin."""
+    target = request.GET.get("next", "")
     user = request.user
-    if settings.ADMIN_OTP == "off" or not isinstance(user, User):
-        raise Http404
-    factor = SecondFactor.objects.filter(user=user).first()
-    if request.method == "POST":
-        code = request.POST.get("code", "").replace(" ", "")
-        done = _add(request, user, code) if factor is None else _remove(request, user, code)
-        if done:
-            return redirect("admin:index" if factor is None else "second-factor")
-        messages.error(request, _WRONG)
-    context: dict[str, Any] = {
-        **admin.site.each_context(request),
-        "title": "Second factor",
-        "factor": factor,
-        "is_required": is_required(user),
-    }
-    return TemplateResponse(
-        request,
-        "accounts/second_factor.html",
-        context if factor else context | _shown(user, *_pending_salt(request)),
-    )
+    if user.is_authenticated and not user.is_staff:
+        return render(request, "accounts/no_staff.html", status=403)
+    wanted = target if AccountAdapter(request).is_safe_url(target) else reverse("admin:index")
+    if user.is_authenticated:
+        return redirect(wanted)
+    return redirect_to_login(wanted, reverse("account_login"))
 
 
-def own_password(request: HttpRequest) -> HttpResponseBase:
-    """Replace Django's page, which would leave no event and end no token."""
-    view = OwnPasswordView.as_view(
-        success_url=reverse("admin:password_change_done"),
-        extra_context=admin.site.each_context(request),
-    )
-    return view(request)
+class SignIn(LoginView):  # type: ignore[misc]
+    form_class = SignInForm
+    template_name = "accounts/sign_in.html"
 
 
-def _add(request: HttpRequest, user: User, code: str) -> bool:
-    number, salt = _pending_salt(request)
-    done = add_second_factor(
-        request=request,
-        user=user,
-        key_number=number,
-        salt=salt,
-        code=code,
-        actor=actor_of(request),
-    )
-    if done:
-        del request.session[_SALT_KEY]
-        messages.success(request, "Your second factor is set up. You are asked for it from now on.")
-    return done
+class PasskeySignIn(LoginWebAuthnView):  # type: ignore[misc]
+    """GET gives a challenge as JSON, POST takes the answer of a passkey that verifies its holder."""
+
+    form_class = PasskeyForm
+    http_method_names = ["get", "post"]
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        options, request.session[STATE] = passkeys.begin_assertion(user=None, request=request)
+        return JsonResponse(options)
+
+    def form_valid(self, form: PasskeyForm) -> HttpResponse:
+        row = form.cleaned_data["credential"]
+        target = self.request.POST.get("next", "")
+        is_safe = AccountAdapter(self.request).is_safe_url(target)
+        login = Login(user=row.user, redirect_url=target if is_safe else None)
+        answer: HttpResponse = perform_passwordless_login(self.request, row, login)
+        return answer
+
+    def form_invalid(self, form: PasskeyForm) -> HttpResponse:
+        context = {"form": SignInForm(request=self.request), "passkey_errors": form.errors}
+        return render(self.request, "accounts/sign_in.html", context)
 
 
-def _remove(request: HttpRequest, user: User, code: str) -> bool:
-    done = remove_second_factor(user=user, code=code, actor=actor_of(request))
-    if done:
-        messages.success(request, "Your second factor is taken away.")
-    return done
+class SecondStep(AuthenticateView):  # type: ignore[misc]
+    form_class = CodeForm
+    webauthn_form_class = PasskeyForm
+    template_name = "accounts/second_step.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        user: User = self.stage.login.user
+        # Past the library's own, which begins a challenge of its own.
+        context = super(AuthenticateView, self).get_context_data(**kwargs)
+        context |= {"form": self.auth_form, "passkey_form": self.webauthn_form}
+        context["takes_codes"] = is_set_up(user, (TOTP, RECOVERY_CODES))
+        if is_set_up(user, (PASSKEY,)):
+            context |= _challenge(self.request, user)
+        return dict(context)
 
 
-def _pending_salt(request: HttpRequest) -> tuple[int, bytes]:
-    """Return the salt that this session tries. The seed itself exists on the page only."""
-    if _SALT_KEY not in request.session:
-        number, salt = generate_salt()
-        request.session[_SALT_KEY] = [number, salt.hex()]
-    number, salt_hex = request.session[_SALT_KEY]
-    return number, bytes.fromhex(salt_hex)
+class PasswordAgain(ReauthenticateView):  # type: ignore[misc]
+    form_class = PasswordAgainForm
+    template_name = "accounts/again.html"
 
 
-def _shown(user: User, number: int, salt: bytes) -> dict[str, Any]:
-    seed = b32encode(seed_of(key_number=number, salt=salt)).decode()
-    label = quote(f"{_ISSUER}:{user.email}")
-    url = f"otpauth://totp/{label}?{urlencode({'secret': seed, 'issuer': _ISSUER})}"
-    qr = segno.make(url, error="m").svg_inline(border=2, omitsize=True)
-    return {"seed": seed, "qr": mark_safe(qr)}  # noqa: S308  (drawn by the library from the URL)
+class CodeAgain(ReauthenticateWithCode):  # type: ignore[misc]
+    form_class = CodeAgainForm
+    template_name = "accounts/again.html"
+
+
+class PasskeyAgain(ReauthenticateWebAuthnView):  # type: ignore[misc]
+    form_class = PasskeyAgainForm
+    template_name = "accounts/again.html"
+
+    def form_valid(self, form: PasskeyAgainForm) -> HttpResponse:
+        form.save()
+        answer: HttpResponse = super(ReauthenticateWebAuthnView, self).form_valid(form)
+        return answer
+
+    def form_invalid(self, form: PasskeyAgainForm) -> HttpResponse:
+        answer: HttpResponse = self.render_to_response(self.get_context_data(form=form))
+        return answer
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super(ReauthenticateWebAuthnView, self).get_context_data(**kwargs)
+        return dict(context) | _challenge(self.request, self.request.user)
+
+
+def _challenge(request: HttpRequest, user: Any) -> dict[str, Any]:
+    options, request.session[STATE] = passkeys.begin_assertion(user=user, request=request)
+    return {"options": json.dumps(options)}
+
+
+def sign_in_again(request: HttpRequest) -> HttpResponse:
+    """Ask who is signed in to prove it once more, and come back to this page."""
+    methods = AccountAdapter(request).get_reauthentication_methods(request.user)  # type: ignore[arg-type]
+    return redirect(f"{methods[0]['url']}?{urlencode({'next': request.path})}")

@@ -71,7 +71,8 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "vaultsite.console.dashboard.add_overview",
     "ACCOUNT": {
         "navigation": [
-            {"title": "Second factor", "link": reverse_lazy("second-factor"), "icon": "password"},
+            {"title": "Your account", "link": reverse_lazy("account"), "icon": "person"},
+            {"title": "Second factor", "link": reverse_lazy("mfa_index"), "icon": "password"},
         ],
     },
     "COLORS": {

@@ -33,7 +33,7 @@ from secrets_app.services.identity.derived_tokens import derive_token
 from secrets_app.services.identity.identification import identify
 from secrets_app.services.identity.principals import end_tokens, principal_for_user
 from secrets_app.services.identity.roles import ROLES, permissions_of
-from secrets_app.services.identity.second_factor import generate_salt, seed_of
+from secrets_app.services.identity.second_factor import open_factor, seal_factor
 from secrets_app.services.identity.sign_in import (
     record_session_sign_in,
     sign_in_with_agent_key,
@@ -57,7 +57,6 @@ __all__ = [
     "derive_token",
     "digest_api_key",
     "end_tokens",
-    "generate_salt",
     "get_account",
     "get_agent",
     "get_own_agent",
@@ -67,6 +66,7 @@ __all__ = [
     "key_set",
     "list_agents",
     "list_api_keys",
+    "open_factor",
     "permissions_of",
     "principal_for_user",
     "read_token",
@@ -77,7 +77,7 @@ __all__ = [
     "revoke_api_key",
     "revoke_token",
     "rotate_agent_key",
-    "seed_of",
+    "seal_factor",
     "sign_in_with_agent_key",
     "sign_in_with_api_key",
     "sign_in_with_password",

@@ -1,29 +1,46 @@
-"""Derive the seeds of second factors from a salt and a key that the root key wraps.
+"""Seal the secrets of second factors with a key that the root key wraps.
 
-A project stores the salt. The database alone does not give the seed, and a rotation of the root key has
-nothing to rewrap here.
+What a project stores is text of one of two forms. `sealed:<number>:<box>`: the secret under AES-256-GCM
+(`secrets_app/crypto/aead.py`), base64url. `derived:<number>:<salt>`: of earlier releases, where the secret
+is made of a salt, in hexadecimal digits. The number is that of the audit key that opens it. The database
+alone gives no secret, and a rotation of the root key has nothing to rewrap here.
 """
 
-import os
+from base64 import b32encode, urlsafe_b64decode, urlsafe_b64encode
 
+from secrets_app.crypto.audit_key import AuditKey
 from secrets_app.errors import OpenError
 from secrets_app.services.sealing.audit_keys import current_audit_key, opened_audit_keys
 
-SALT_BYTES = 32
+_AAD = b"vaultsite second factor"
 
 
-def generate_salt() -> tuple[int, bytes]:
-    """Return the number of the key to use, and a new salt. Raises OpenError, ProviderError."""
-    number, _ = current_audit_key()
-    return number, os.urandom(SALT_BYTES)
-
-
-def seed_of(*, key_number: int, salt: bytes) -> bytes:
-    """Derive the seed (20 bytes), to be shown once and never stored. Raises OpenError, ProviderError."""
+def seal_factor(secret: str) -> str:
+    """Return the secret of a second factor as it is stored. Raises OpenError, ProviderError."""
     number, key = current_audit_key()
-    if number != key_number:
-        older, _ = opened_audit_keys()
-        if key_number not in older:
-            raise OpenError
-        key = older[key_number]
-    return key.seed(salt)
+    box = key.factor_cipher.encrypt(secret.encode(), _AAD)
+    return f"sealed:{number}:{urlsafe_b64encode(box).decode()}"
+
+
+def open_factor(stored: str) -> str:
+    """Return the secret of what is stored, a derived one as base32. Raises OpenError, ProviderError."""
+    try:
+        form, number, rest = stored.split(":")
+        key = _key(int(number))
+        if form == "derived":
+            return b32encode(key.seed(bytes.fromhex(rest))).decode()
+        if form == "sealed":
+            return key.factor_cipher.decrypt(urlsafe_b64decode(rest), _AAD).decode()
+    except ValueError:
+        pass
+    raise OpenError
+
+
+def _key(wanted: int) -> AuditKey:
+    number, key = current_audit_key()
+    if number == wanted:
+        return key
+    older, _ = opened_audit_keys()
+    if wanted not in older:
+        raise OpenError
+    return older[wanted]

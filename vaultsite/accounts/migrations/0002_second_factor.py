@@ -23,28 +23,23 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "name",
-                    models.CharField(
-                        help_text="The human-readable name of this device.", max_length=64
-                    ),
+                    models.CharField(max_length=64),
                 ),
                 (
                     "confirmed",
-                    models.BooleanField(default=True, help_text="Is this device ready for use?"),
+                    models.BooleanField(default=True),
                 ),
                 (
                     "throttling_failure_timestamp",
                     models.DateTimeField(
                         blank=True,
                         default=None,
-                        help_text="A timestamp of the last failed verification attempt. Null if last attempt succeeded.",
                         null=True,
                     ),
                 ),
                 (
                     "throttling_failure_count",
-                    models.PositiveIntegerField(
-                        default=0, help_text="Number of successive failed attempts."
-                    ),
+                    models.PositiveIntegerField(default=0),
                 ),
                 ("key_number", models.PositiveIntegerField(editable=False)),
                 ("salt", models.BinaryField()),

@@ -1,4 +1,4 @@
-"""Remove the second factor of a person who has lost it: `remove_second_factor dora@example.com`."""
+"""Remove all second factors of a person who has lost them: `remove_second_factor dora@example.com`."""
 
 import json
 from argparse import ArgumentParser
@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from secrets_app.services.audit import OPERATOR
+from vaultsite.accounts.factors import forget_factors
 from vaultsite.accounts.models import User
-from vaultsite.accounts.second_factor import forget_second_factor
 
 
 class Command(BaseCommand):
@@ -20,8 +20,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = User.objects.filter(email=options["email"]).first()
-        if user is None or not forget_second_factor(user=user, actor=OPERATOR):
+        if user is None or not forget_factors(user=user, actor=OPERATOR):
             raise CommandError("There is no such person, or no second factor.")
         told = {"email": user.email, "removed": True}
-        text = f"removed the second factor of {user.email}"
+        text = f"removed the second factors of {user.email}"
         self.stdout.write(json.dumps(told) if options["json"] else text)

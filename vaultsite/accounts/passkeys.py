@@ -1,0 +1,172 @@
+"""Register and check passkeys (W3C Web Authentication, level 2) with python-fido2.
+
+A challenge is answered once: what `begin_*` returns as state is kept by the caller, who takes it away
+before `complete_*`. Only the host that the page came from counts as relying party, and only that very
+origin; a browser offers passkeys over HTTPS and on localhost only.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from allauth.mfa.models import Authenticator
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+from fido2.server import Fido2Server
+from fido2.utils import websafe_decode
+from fido2.webauthn import (
+    AttestedCredentialData,
+    AuthenticationResponse,
+    PublicKeyCredentialRpEntity,
+    PublicKeyCredentialUserEntity,
+    RegistrationResponse,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+
+from vaultsite.accounts.models import User
+from vaultsite.accounts.second_factor import PASSKEY, locked
+
+MOST_PASSKEYS = 20
+_NAME_LENGTH = 64
+_LIFETIME_S = 600
+
+
+@dataclass
+class Refused(Exception):
+    """A passkey was not accepted. `reason` is a code for the event."""
+
+    reason: str
+
+
+def begin_registration(
+    *, user: User, request: HttpRequest
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options for `navigator.credentials.create` as JSON, and the state to keep."""
+    entity = PublicKeyCredentialUserEntity(
+        id=user.pk.bytes, name=user.email, display_name=user.display_name or user.email
+    )
+    options, state = _server(request).register_begin(
+        entity,
+        credentials=[_public(row) for row in _rows(user)],
+        # Where the device can, the passkey signs in without an address too.
+        resident_key_requirement=ResidentKeyRequirement.PREFERRED,
+        user_verification=UserVerificationRequirement.PREFERRED,
+    )
+    return dict(options), _kept(state)
+
+
+def complete_registration(
+    *, user: User, state: Any, credential: Any, name: str, request: HttpRequest
+) -> dict[str, Any]:
+    """Return what `factors.add_passkey` stores. Raises Refused."""
+    if _rows(user).count() >= MOST_PASSKEYS:
+        raise Refused("too_many")
+    server_state = _still_valid(state)
+    try:
+        parsed = RegistrationResponse.from_dict(credential)
+        made = _server(request).register_complete(server_state, parsed)
+        public = made.credential_data
+        stored = {
+            "id": dict(parsed)["id"],
+            "rawId": dict(parsed)["rawId"],
+            "type": "public-key",
+            "response": {
+                name: dict(parsed)["response"][name]
+                for name in ("clientDataJSON", "attestationObject")
+            },
+            "clientExtensionResults": {},
+        }
+    except Exception:  # the parser raises whatever hostile bytes make it raise
+        raise Refused("bad_passkey") from None
+    if public is None or websafe_decode(stored["rawId"]) != public.credential_id:
+        raise Refused("bad_passkey")
+    shown = name.strip()[:_NAME_LENGTH] or "Passkey"
+    return {"name": shown, "credential": stored, "sign_count": made.counter}
+
+
+def begin_assertion(
+    *, user: User | None, request: HttpRequest
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options for `navigator.credentials.get` as JSON, and the state to keep.
+
+    Without a user any passkey will do that verifies its holder, by a PIN or the like.
+    """
+    known = None if user is None else [_public(row) for row in _rows(user)]
+    needed = UserVerificationRequirement.PREFERRED
+    options, state = _server(request).authenticate_begin(
+        credentials=known,
+        user_verification=UserVerificationRequirement.REQUIRED if user is None else needed,
+    )
+    return dict(options), _kept(state)
+
+
+def complete_assertion(
+    *, user: User | None, state: Any, credential: Any, request: HttpRequest
+) -> Authenticator:
+    """Return the row of the passkey that answered, of this user, or of whom it names.
+
+    A counter that does not go up tells of a copy of the passkey (level 2, 6.1.1): it is refused. Raises
+    Refused, with `bad_passkey` or `copied_passkey`.
+    """
+    server_state = _still_valid(state)
+    if user is None and server_state["user_verification"] != UserVerificationRequirement.REQUIRED:
+        raise Refused("bad_passkey")
+    try:
+        parsed = AuthenticationResponse.from_dict(credential)
+        handle = parsed.response.user_handle
+        holder = user.pk if user is not None else UUID(bytes=handle)
+    except Exception:  # as above
+        raise Refused("bad_passkey") from None
+    with transaction.atomic():
+        person = User.objects.filter(pk=holder).first()
+        if person is None:
+            raise Refused("bad_passkey")
+        locked(person)
+        rows = {_public(row).credential_id: row for row in _rows(person)}
+        try:
+            used = _server(request).authenticate_complete(
+                server_state, [_public(row) for row in rows.values()], parsed
+            )
+        except Exception:  # as above
+            raise Refused("bad_passkey") from None
+        row = rows[used.credential_id]
+        count, before = parsed.response.authenticator_data.counter, row.data.get("sign_count", 0)
+        if (count or before) and count <= before:
+            raise Refused("copied_passkey")
+        row.data["sign_count"] = count
+        row.save(update_fields=["data"])
+    row.user = person
+    return row
+
+
+def _server(request: HttpRequest) -> Fido2Server:
+    origin = f"{request.scheme}://{request.get_host()}"  # of ALLOWED_HOSTS
+    host = (
+        request.get_host().rpartition(":")[0] if ":" in request.get_host() else request.get_host()
+    )
+    entity = PublicKeyCredentialRpEntity(id=host, name="Vaultsite")
+    return Fido2Server(entity, verify_origin=lambda given: given == origin)
+
+
+def _rows(user: User) -> Any:
+    return Authenticator.objects.filter(user=user, type=PASSKEY).order_by("pk")
+
+
+def _public(row: Authenticator) -> AttestedCredentialData:
+    found: AttestedCredentialData | None = row.wrap().authenticator_data.credential_data
+    assert found is not None  # noqa: S101  (checked when it was registered)
+    return found
+
+
+def _kept(state: dict[str, Any]) -> dict[str, Any]:
+    return {**state, "at": timezone.now().timestamp()}
+
+
+def _still_valid(state: Any) -> dict[str, Any]:
+    if not isinstance(state, dict) or not isinstance(state.get("at"), int | float):
+        raise Refused("no_challenge")
+    if not 0 <= timezone.now().timestamp() - state["at"] <= _LIFETIME_S:
+        raise Refused("no_challenge")
+    return state
