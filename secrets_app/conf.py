@@ -65,6 +65,7 @@ class AppSettings:
             "BATCH_MAX_BYTES",
             "BATCH_MEMORY_BYTES",
             "USER_TOKEN_TTL",
+            "USER_SESSION_TTL",
             "EXTRA_SECRET_TYPES",
             "DELETED_RETENTION_DAYS",
             "MAX_VERSIONS",
@@ -144,6 +145,11 @@ class AppSettings:
     def USER_TOKEN_TTL(self) -> int:
         """Lifetime of a person's token, in seconds. Default: 900."""
         return self._whole("USER_TOKEN_TTL", 900, least=1, most=86_400)
+
+    @setting
+    def USER_SESSION_TTL(self) -> int:
+        """How long refresh tokens go on after a person's sign-in, in seconds. Default and most: 43200."""
+        return self._whole("USER_SESSION_TTL", 43_200, least=1, most=43_200)
 
     @setting
     def SECRET_TYPES(self) -> tuple[str, ...]:

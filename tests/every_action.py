@@ -39,6 +39,7 @@ class World:
     folder: Path
     operator: Client
     bob: Person
+    refresh_token: str
 
     @property
     def api(self) -> Api:
@@ -94,6 +95,9 @@ def make_world(alice: Person, bob: Person, folder: Path) -> World:
         folder,
         operator,
         bob,
+        Api()
+        .post("/v1/auth/token", {"email": "alice@example.com", "password": PASSWORD})
+        .json()["refresh_token"],
     )
 
 
@@ -109,6 +113,9 @@ def _policy(world: World) -> dict[str, Any]:
 ROUTES: dict[tuple[str, str], Callable[[World], Any]] = {
     ("POST", "/v1/auth/token"): lambda w: Api().post(
         "/v1/auth/token", {"email": "alice@example.com", "password": PASSWORD}
+    ),
+    ("POST", "/v1/auth/refresh"): lambda w: Api().post(
+        "/v1/auth/refresh", {"refresh_token": w.refresh_token}
     ),
     ("DELETE", "/v1/auth/token"): lambda w: w.api.delete("/v1/auth/token"),
     ("POST", "/v1/auth/api-key-token"): lambda w: Api().post(

@@ -37,6 +37,7 @@ def test_a_good_setup_has_nothing_to_say(db):
         ("MAX_VALUE_BYTES", 0),
         ("MAX_VALUE_BYTES", 2**40),
         ("USER_TOKEN_TTL", True),
+        ("USER_SESSION_TTL", 43_201),
         ("EXTRA_SECRET_TYPES", "totp"),
         ("JWT_ISSUER", ""),
     ],

@@ -68,6 +68,7 @@ v1 = [
     ),
     path("auth/api-key-token", AuthViewSet.as_view({"post": "with_api_key"}), name="api-key-token"),
     path("auth/agent-token", AuthViewSet.as_view({"post": "with_agent_key"}), name="agent-token"),
+    path("auth/refresh", AuthViewSet.as_view({"post": "refresh"}), name="refresh"),
     path("auth/me", AccountViewSet.as_view({"get": "me", "patch": "rename"}), name="me"),
     path(
         "auth/change-password",

@@ -4,6 +4,7 @@ from secrets_app.models.policy import Policy
 from secrets_app.models.principal import Agent, ApiKey, Principal, RevokedToken
 from secrets_app.models.secret import Secret, SecretVersion
 from secrets_app.models.secret_settings import SecretSettings
+from secrets_app.models.session import DeviceRequest, SignInSession
 from secrets_app.models.vault import Vault, VaultKey
 from secrets_app.sql import any_of  # noqa: F401  (registers the lookup `path__any_of`)
 
@@ -13,6 +14,7 @@ __all__ = [
     "AuditEvent",
     "AuditKey",
     "AuditSeal",
+    "DeviceRequest",
     "IdempotencyKey",
     "Policy",
     "Principal",
@@ -20,6 +22,7 @@ __all__ = [
     "Secret",
     "SecretSettings",
     "SecretVersion",
+    "SignInSession",
     "Vault",
     "VaultKey",
 ]

@@ -107,7 +107,8 @@ class ApiKey(models.Model):
 
 
 class RevokedToken(models.Model):
-    """A token that was ended early. The row can go once the token has expired."""
+    """A token that was ended early, or a session by its id, with all its tokens. The row can go once they
+    have expired."""
 
     jti = models.CharField(primary_key=True, max_length=64)
     principal = models.ForeignKey(Principal, on_delete=models.CASCADE, related_name="+")

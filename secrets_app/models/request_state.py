@@ -94,6 +94,7 @@ def find_by_token(
     api_key_id: UUID | None,
     jti: str,
     parent: str | None,
+    session: str | None,
     vault: UUID | str | None,
     path: str | None,
     fetch: Fetch,
@@ -102,7 +103,13 @@ def find_by_token(
 
     By a name it is the first of the vaults that the principal sees; the caller judges what it means.
     """
-    values = {"principal": principal_id, "key": api_key_id, "jti": jti, "parent": parent}
+    values = {
+        "principal": principal_id,
+        "key": api_key_id,
+        "jti": jti,
+        "parent": parent,
+        "session": session,
+    }
     return _find(_BY_TOKEN, fetch, vault, path, values)
 
 
@@ -168,8 +175,12 @@ def _principal(who: Q, key_condition: Q, revoked: Any, vault_id: Any) -> QuerySe
 
 
 def _by_token(vault_id: Any) -> QuerySet[Principal, Any]:
-    # Its own end, or that of the token it was made from.
-    ended = Q(jti=Slot("jti", CharField())) | Q(jti=Slot("parent", CharField()))
+    # Its own end, that of the token it was made from, or that of the session it belongs to.
+    ended = (
+        Q(jti=Slot("jti", CharField()))
+        | Q(jti=Slot("parent", CharField()))
+        | Q(jti=Slot("session", CharField()))
+    )
     revoked = Exists(RevokedToken.objects.filter(ended))
     key = Q(api_keys__pk=Slot("key", UUIDField()))
     return _principal(Q(pk=Slot("principal", UUIDField())), key, revoked, vault_id)

@@ -35,6 +35,7 @@ class Claims:
     api_key_id: UUID | None
     vault_ids: tuple[str, ...] = ()
     parent: str | None = None
+    session: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

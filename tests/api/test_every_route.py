@@ -17,6 +17,7 @@ PUBLIC = {
     ("POST", "/v1/auth/token"),
     ("POST", "/v1/auth/api-key-token"),
     ("POST", "/v1/auth/agent-token"),
+    ("POST", "/v1/auth/refresh"),
     ("GET", "/v1/auth/jwt-public-key"),
     ("GET", "/.well-known/jwks.json"),
     ("GET", "/.well-known/openid-configuration"),

@@ -20,7 +20,7 @@ def test_a_password_gives_a_token_that_works(alice, nobody):
     response = with_password(nobody)
     assert response.status_code == 200
     answer = response.json()
-    assert set(answer) == {"access_token", "token_type", "expires_in"}
+    assert set(answer) == {"access_token", "token_type", "expires_in", "refresh_token"}
     assert (answer["token_type"], answer["expires_in"]) == ("Bearer", 900)
     assert response["Cache-Control"] == "no-store"
     assert Api(answer["access_token"]).get("/v1/vaults").status_code == 200

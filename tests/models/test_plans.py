@@ -33,6 +33,7 @@ def test_the_version_to_read_is_found_by_its_whole_key():
         "key": uuid4(),
         "jti": "x",
         "parent": None,
+        "session": None,
         "vault": uuid4(),
         "path": "a",
     }

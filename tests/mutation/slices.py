@@ -94,6 +94,7 @@ SLICES = (
             "services/identity/sign_in.py",
             "services/identity/passwords.py",
             "services/identity/second_factor.py",
+            "services/identity/sign_in_events.py",
         ),
         (
             "api/test_sign_in.py",
@@ -110,6 +111,11 @@ SLICES = (
             "security/test_owners_of_agents.py",
             *_EVENTS,
         ),
+    ),
+    Slice(
+        "sessions",
+        ("services/identity/sessions.py",),
+        ("api/test_sessions.py", "security/test_refresh_tokens.py"),
     ),
     Slice(
         "tokens",

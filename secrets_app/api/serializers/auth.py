@@ -22,6 +22,20 @@ class TokenSerializer(serializers.Serializer):  # type: ignore[type-arg]
     expires_in = serializers.IntegerField(help_text="Seconds.")
 
 
+class SessionTokenSerializer(TokenSerializer):
+    refresh_token = serializers.CharField(help_text="For one use at `/v1/auth/refresh`.")
+
+
+class RefreshSerializer(StrictSerializer):
+    refresh_token = StringField(required=False, max_length=128)
+
+
+class RefreshedTokenSerializer(TokenSerializer):
+    refresh_token = serializers.CharField(
+        required=False, help_text="The next one, where the request had one."
+    )
+
+
 class AgentSignInSerializer(StrictSerializer):
     api_key = StringField(max_length=128)
     agent_id = IdField(required=False)

@@ -14,6 +14,9 @@ from secrets_app.api.serializers.auth import (
     ApiKeySignInSerializer,
     PasswordSignInSerializer,
     PublicKeySerializer,
+    RefreshedTokenSerializer,
+    RefreshSerializer,
+    SessionTokenSerializer,
     TokenSerializer,
 )
 from secrets_app.api.views.base import ApiViewSet
@@ -22,10 +25,12 @@ from secrets_app.errors import InvalidInput
 from secrets_app.services.identity import (
     IssuedToken,
     key_set,
-    revoke_token,
+    refresh_by_access_token,
+    refresh_session,
     sign_in_with_agent_key,
     sign_in_with_api_key,
     sign_in_with_password,
+    sign_out,
 )
 
 _CACHED = {"Cache-Control": "public, max-age=300"}
@@ -41,13 +46,14 @@ class AuthViewSet(ApiViewSet):
         "with_password": Access.PUBLIC,
         "with_api_key": Access.PUBLIC,
         "with_agent_key": Access.PUBLIC,
+        "refresh": Access.PUBLIC,
         "revoke": Access.SIGNED_IN,
     }
 
     @operation(
         summary="Sign in with e-mail and password",
         request=PasswordSignInSerializer,
-        responses={200: TokenSerializer} | _SIGN_IN_PROBLEMS,
+        responses={200: SessionTokenSerializer} | _SIGN_IN_PROBLEMS,
     )
     def with_password(self, request: Request) -> Response:
         body = PasswordSignInSerializer(data=request.data)
@@ -85,16 +91,32 @@ class AuthViewSet(ApiViewSet):
         return _token(issued, agent_id=str(agent.pk), vault_ids=agent.vault_ids)
 
     @operation(
-        summary="Revoke the token this request is made with",
+        summary="Go on with a session",
+        request=RefreshSerializer,
+        responses={200: RefreshedTokenSerializer} | _SIGN_IN_PROBLEMS,
+        auth=[{}, {"bearer": []}],
+    )
+    def refresh(self, request: Request) -> Response:
+        """With a refresh token, which is good for one use; one that comes back ends its session. Without:
+        an access token of a session gets a fresh one, unless the session's refresh token was used."""
+        body = RefreshSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        refresh_token = body.validated_data.get("refresh_token")
+        if refresh_token is None:
+            return _token(refresh_by_access_token(caller=self.caller))
+        return _token(refresh_session(refresh_token=refresh_token, actor=anonymous(request)))
+
+    @operation(
+        summary="Sign out: revoke the token this request is made with, and its session",
         request=None,
         responses={204: None} | problems(400, 401, 500),
     )
     def revoke(self, request: Request) -> Response:
-        """It is refused from the next request on."""
+        """They are refused from the next request on."""
         caller = self.caller
         if caller.claims is None:
             raise InvalidInput({"authorization": ["This is an API key, not a token."]})
-        revoke_token(claims=caller.claims, actor=caller.actor)
+        sign_out(claims=caller.claims, actor=caller.actor)
         return Response(status=204)
 
 
@@ -138,5 +160,6 @@ class WellKnownViewSet(ApiViewSet):
 
 
 def _token(issued: IssuedToken, **more: Any) -> Response:
-    body = asdict(issued) | {"token_type": "Bearer"} | more
+    told = {name: value for name, value in asdict(issued).items() if value is not None}
+    body = told | {"token_type": "Bearer"} | more
     return Response(body, headers={"Cache-Control": "no-store"})

@@ -1,9 +1,10 @@
 """Identify who calls: people and agents, their credentials and tokens.
 
 `identification` finds the holder of a credential: the first step of each request. `sign_in` exchanges
-credentials for tokens. `tokens` and `signing_keys` issue and verify tokens. `api_keys`, `agents`,
-`principals` and `account` manage what their names say. `passwords` and `second_factor` are what people
-prove their identity with. `roles` lists what people may do in the admin.
+credentials for tokens. `sessions` are what people are signed in by. `tokens` and `signing_keys` issue and
+verify tokens. `api_keys`, `agents`, `principals` and `account` manage what their names say. `passwords`
+and `second_factor` are what people prove their identity with. `roles` lists what people may do in the
+admin.
 """
 
 from secrets_app.services.identity.account import change_password, get_account, rename_account
@@ -34,6 +35,14 @@ from secrets_app.services.identity.identification import identify
 from secrets_app.services.identity.principals import end_tokens, principal_for_user
 from secrets_app.services.identity.roles import ROLES, permissions_of
 from secrets_app.services.identity.second_factor import open_factor, seal_factor
+from secrets_app.services.identity.sessions import (
+    end_session_by_id,
+    list_sessions,
+    refresh_by_access_token,
+    refresh_session,
+    sign_out,
+    start_session,
+)
 from secrets_app.services.identity.sign_in import (
     record_session_sign_in,
     sign_in_with_agent_key,
@@ -41,7 +50,7 @@ from secrets_app.services.identity.sign_in import (
     sign_in_with_password,
 )
 from secrets_app.services.identity.signing_keys import key_set
-from secrets_app.services.identity.tokens import IssuedToken, issue_token, read_token, revoke_token
+from secrets_app.services.identity.tokens import IssuedToken, issue_token, read_token
 
 __all__ = [
     "DEFAULT_TTL_S",
@@ -56,6 +65,7 @@ __all__ = [
     "deactivate_agent",
     "derive_token",
     "digest_api_key",
+    "end_session_by_id",
     "end_tokens",
     "get_account",
     "get_agent",
@@ -66,20 +76,24 @@ __all__ = [
     "key_set",
     "list_agents",
     "list_api_keys",
+    "list_sessions",
     "open_factor",
     "permissions_of",
     "principal_for_user",
     "read_token",
     "record_session_sign_in",
+    "refresh_by_access_token",
+    "refresh_session",
     "register_agent",
     "rename_account",
     "require_person",
     "revoke_api_key",
-    "revoke_token",
     "rotate_agent_key",
     "seal_factor",
     "sign_in_with_agent_key",
     "sign_in_with_api_key",
     "sign_in_with_password",
+    "sign_out",
+    "start_session",
     "update_agent",
 ]

@@ -29,6 +29,7 @@ def derive_token(*, caller: Caller, claims: Claims, lifetime_s: int | None) -> I
         lifetime_s=left if lifetime_s is None else min(left, lifetime_s),
         vault_ids=claims.vault_ids,
         parent=claims.jti,
+        session_id=claims.session,
         ends_at=claims.expires_at,
     )
     with transaction.atomic():

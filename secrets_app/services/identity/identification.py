@@ -69,6 +69,7 @@ def _identify(
             api_key_id=claims.api_key_id,
             jti=claims.jti,
             parent=claims.parent,
+            session=None if claims.session is None else str(claims.session),
             vault=wanted,
             path=path,
             fetch=fetch,

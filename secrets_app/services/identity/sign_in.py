@@ -3,10 +3,8 @@
 Every refusal raises TooManyRequests instead where an address has failed too often.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
-from typing import NoReturn
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
@@ -16,11 +14,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from secrets_app.conf import app_settings
-from secrets_app.errors import LockedOut, TooManyRequests, Unauthenticated
+from secrets_app.errors import LockedOut, TooManyRequests
 from secrets_app.models import Agent, ApiKey, Principal
 from secrets_app.services.access.active import WITH_OWNER, why_inactive
-from secrets_app.services.audit import SUCCESS, Resource, record
-from secrets_app.services.audit.failures import record_failure
 from secrets_app.services.caller import Actor
 from secrets_app.services.identity.api_keys import (
     AGENT_KEY_PREFIX,
@@ -30,13 +26,15 @@ from secrets_app.services.identity.api_keys import (
 )
 from secrets_app.services.identity.passwords import check_password, note_sign_in
 from secrets_app.services.identity.principals import principal_for_user
+from secrets_app.services.identity.sessions import start_session
+from secrets_app.services.identity.sign_in_events import record_refusal, record_success, refuse
 from secrets_app.services.identity.tokens import IssuedToken, issue_token
 
 
 def sign_in_with_password(
     *, email: str, password: str, actor: Actor, request: HttpRequest
 ) -> IssuedToken:
-    """Exchange e-mail and password for a token.
+    """Exchange e-mail and password for the tokens of a new session.
 
     Raises Unauthenticated, the same for every reason, and LockedOut.
     """
@@ -44,15 +42,14 @@ def sign_in_with_password(
         user = check_password(username=email, password=password, request=request)
     except LockedOut:
         with suppress(TooManyRequests):  # this one says more
-            _record_failure("password", "locked_out", _principal_named(email), actor)
+            record_refusal("password", "locked_out", _principal_named(email), actor)
         raise
     if user is None:
-        _refuse("password", "bad_credentials", _principal_named(email), actor)
-    return _accept(
-        "password",
-        principal_for_user(user),
-        None,
-        actor,
+        refuse("password", "bad_credentials", _principal_named(email), actor)
+    return start_session(
+        principal=principal_for_user(user),
+        method="password",
+        actor=actor,
         note=lambda: note_sign_in(user=user, request=request),
     )
 
@@ -70,9 +67,9 @@ def record_session_sign_in(
     `reason`: why it was refused, None for a success, which has a user. `method`: what was asked for.
     """
     if user is not None and reason is None:
-        _record_success(method, principal_for_user(user), actor)
+        record_success(method, principal_for_user(user), actor)
     else:
-        _record_failure(method, reason or "unknown", _principal_named(email), actor)
+        record_refusal(method, reason or "unknown", _principal_named(email), actor)
 
 
 def _principal_named(email: str) -> Principal | None:
@@ -89,7 +86,7 @@ def sign_in_with_api_key(
     """
     key = _find_key(api_key, USER_KEY_PREFIX, Principal.Kind.USER)
     if key is None:
-        _refuse("api_key", "unknown_key", None, actor)
+        refuse("api_key", "unknown_key", None, actor)
     _check_key("api_key", key, actor)
     most = app_settings.USER_TOKEN_TTL
     lifetime_s = most if lifetime_s is None else min(most, lifetime_s)
@@ -105,9 +102,9 @@ def sign_in_with_agent_key(
     """
     key = _find_key(api_key, AGENT_KEY_PREFIX, Principal.Kind.AGENT)
     if key is None:
-        _refuse("agent_key", "unknown_key", None, actor)
+        refuse("agent_key", "unknown_key", None, actor)
     if agent_id is not None and agent_id != key.principal_id:
-        _refuse("agent_key", "other_agent", key.principal, actor)
+        refuse("agent_key", "other_agent", key.principal, actor)
     _check_key("agent_key", key, actor)
     agent: Agent = key.principal.agent
     token = _accept(
@@ -133,65 +130,30 @@ def _find_key(api_key: str, prefix: str, kind: str) -> ApiKey | None:
 
 def _check_key(method: str, key: ApiKey, actor: Actor) -> None:
     if key.revoked_at is not None:
-        _refuse(method, "revoked_key", key.principal, actor)
+        refuse(method, "revoked_key", key.principal, actor)
     if key.expires_at is not None and key.expires_at <= timezone.now():
-        _refuse(method, "expired_key", key.principal, actor)
+        refuse(method, "expired_key", key.principal, actor)
 
 
 def _accept(
     method: str,
     principal: Principal,
-    key: ApiKey | None,
+    key: ApiKey,
     actor: Actor,
     *,
-    lifetime_s: int | None = None,
+    lifetime_s: int,
     vault_ids: Sequence[str] = (),
-    note: Callable[[], None] = lambda: None,
 ) -> IssuedToken:
-    """`note` is called in the transaction of the event."""
     reason = why_inactive(principal, now=timezone.now())
     if reason is not None:
-        _refuse(method, reason, principal, actor)
+        refuse(method, reason, principal, actor)
     token = issue_token(
         principal=principal,
         api_key=key,
-        lifetime_s=app_settings.USER_TOKEN_TTL if lifetime_s is None else lifetime_s,
+        lifetime_s=lifetime_s,
         vault_ids=vault_ids,
     )
     with transaction.atomic():
-        if key is not None:
-            note_use(key_id=key.pk, last_used_at=key.last_used_at)
-        note()
-        _record_success(method, principal, actor)
+        note_use(key_id=key.pk, last_used_at=key.last_used_at)
+        record_success(method, principal, actor)
     return token
-
-
-def _refuse(method: str, reason: str, principal: Principal | None, actor: Actor) -> NoReturn:
-    _record_failure(method, reason, principal, actor)
-    raise Unauthenticated(reason)
-
-
-def _record_success(method: str, principal: Principal, actor: Actor) -> None:
-    with transaction.atomic():
-        record(
-            "auth.success",
-            SUCCESS,
-            actor=_as(principal, actor),
-            resource=Resource("principal", principal.id),
-            details={"method": method},
-        )
-
-
-def _record_failure(method: str, reason: str, principal: Principal | None, actor: Actor) -> None:
-    record_failure(
-        "auth.failure",
-        actor=_as(principal, actor),
-        resource=Resource("principal", principal.id if principal else None),
-        details={"method": method, "reason": reason},
-    )
-
-
-def _as(principal: Principal | None, actor: Actor) -> Actor:
-    if principal is None:
-        return actor
-    return replace(actor, id=principal.id, type=principal.kind)

@@ -29,8 +29,8 @@ class AccessToken(Token):
 
     Besides `sub`, `iat`, `exp`, `jti` and `iss` there are `gen` (the principal's token generation),
     `key` (the id of the API key that was exchanged for the token, which ends with it), `vaults` (the
-    vaults that the token is restricted to) and `parent` (the token it was made from, which it ends
-    with).
+    vaults that the token is restricted to), `parent` (the token it was made from, which it ends with)
+    and `session` (the sign-in it belongs to, and ends with).
     """
 
     token_type = "access"  # noqa: S105
@@ -42,10 +42,11 @@ class AccessToken(Token):
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A signed token. `expires_in` is in seconds."""
+    """A signed token, and where it is of a session, what gets the next one. `expires_in` is in seconds."""
 
     access_token: str = field(repr=False)
     expires_in: int
+    refresh_token: str | None = field(default=None, repr=False)
 
 
 def issue_token(
@@ -55,12 +56,14 @@ def issue_token(
     lifetime_s: int,
     vault_ids: Sequence[str] = (),
     parent: str | None = None,
+    session_id: UUID | None = None,
     ends_at: datetime | None = None,
 ) -> IssuedToken:
     """Issue a token for `lifetime_s` seconds, or less if its principal or API key expires before that.
 
     With `vault_ids`, the token works for these vaults only: it can narrow rights, never widen them. With
-    `parent`, the `jti` of another token, it ends when that one is revoked, and at `ends_at` at the latest.
+    `parent`, the `jti` of another token, it ends when that one is revoked; with `session_id` when that
+    session ends. `ends_at` is the latest time that it lasts to.
     """
     now = timezone.now()
     ends = [now + timedelta(seconds=lifetime_s), principal.expires_at, ends_at]
@@ -75,6 +78,8 @@ def issue_token(
         token["vaults"] = list(vault_ids)
     if parent is not None:
         token["parent"] = parent
+    if session_id is not None:
+        token["session"] = str(session_id)
     if api_key is not None:
         token["key"] = str(api_key.id)
     return IssuedToken(str(token), max(0, int((expires_at - now).total_seconds())))
@@ -109,7 +114,7 @@ def _verify(raw: str) -> Claims:
         # Tokens made here name no audience. One that does is for another service (RFC 7519, 4.1.3).
         if "aud" in token:
             raise ValueError("aud")
-        key = token.get("key")
+        key, session = token.get("key"), token.get("session")
         return Claims(
             principal_id=UUID(principal_id),
             generation=int(token["gen"]),
@@ -119,6 +124,7 @@ def _verify(raw: str) -> Claims:
             api_key_id=UUID(key) if key else None,
             vault_ids=tuple(token.get("vaults") or ()),
             parent=token.get("parent"),
+            session=UUID(session) if session else None,
         )
     except (TokenError, KeyError, ValueError, TypeError, AttributeError, OverflowError):
         raise Unauthenticated("invalid_token") from None

@@ -13,10 +13,10 @@ from secrets_app.services.identity import (
     IssuedToken,
     derive_token,
     read_token,
-    revoke_token,
     sign_in_with_agent_key,
     sign_in_with_api_key,
     sign_in_with_password,
+    sign_out,
 )
 from secrets_app.vault_api.answers import encode, envelope, instant, nothing, refusal
 from secrets_app.vault_api.documents import Number
@@ -143,7 +143,7 @@ def revoke_self(call: Call) -> HttpResponse:
     claims = call.caller.claims
     if claims is None:
         return refusal(400, ["This is an API key, not a token: revoke it where it was made."])
-    revoke_token(claims=claims, actor=call.caller.actor)
+    sign_out(claims=claims, actor=call.caller.actor)
     return nothing()
 
 
