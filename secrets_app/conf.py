@@ -78,6 +78,7 @@ class AppSettings:
             "AUDIT_LOG",
             "AUDIT_SEAL_ALARM",
             "ADMIN_BASE",
+            "END_WEB_SESSIONS",
         }
     )
 
@@ -229,6 +230,15 @@ class AppSettings:
         value = self._raw("ADMIN_BASE", "django.contrib.admin.ModelAdmin")
         if not isinstance(value, str) or "." not in value:
             raise ConfigurationError("ADMIN_BASE must be the dotted path of a ModelAdmin.")
+        return value
+
+    @setting
+    def END_WEB_SESSIONS(self) -> str:
+        """Dotted path of a function of the project that takes a user and ends their web sessions. It is
+        called in the transaction that ends all their tokens. Default: none, nothing is called."""
+        value = self._raw("END_WEB_SESSIONS", "")
+        if not isinstance(value, str) or (value and "." not in value):
+            raise ConfigurationError("END_WEB_SESSIONS must be the dotted path of a function.")
         return value
 
     _kept: tuple[Any, dict[str, Any]] = (None, {})

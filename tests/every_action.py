@@ -14,7 +14,16 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from secrets_app.models import Agent, ApiKey, AuditEvent, Policy, Principal, SecretVersion, Vault
+from secrets_app.models import (
+    Agent,
+    ApiKey,
+    AuditEvent,
+    Policy,
+    Principal,
+    SecretVersion,
+    SignInSession,
+    Vault,
+)
 from secrets_app.services.audit.export import Selection, export_events
 from secrets_app.services.audit.seal import seal_events
 from secrets_app.services.identity.roles import permissions_of
@@ -117,6 +126,10 @@ ROUTES: dict[tuple[str, str], Callable[[World], Any]] = {
     ("POST", "/v1/auth/refresh"): lambda w: Api().post(
         "/v1/auth/refresh", {"refresh_token": w.refresh_token}
     ),
+    ("DELETE", "/v1/auth/sessions"): lambda w: w.api.delete("/v1/auth/sessions"),
+    ("DELETE", "/v1/auth/sessions/<item_id>"): lambda w: w.api.delete(
+        f"/v1/auth/sessions/{SignInSession.objects.get().pk}"
+    ),
     ("DELETE", "/v1/auth/token"): lambda w: w.api.delete("/v1/auth/token"),
     ("POST", "/v1/auth/api-key-token"): lambda w: Api().post(
         "/v1/auth/api-key-token", {"api_key": w.alice.raw_key}
@@ -196,6 +209,7 @@ SILENT_ROUTES = {
     ("GET", "/.well-known/openid-configuration"),
     ("GET", "/v1/auth/me"),
     ("GET", "/v1/auth/api-keys"),
+    ("GET", "/v1/auth/sessions"),
     ("GET", "/v1/agents"),
     ("GET", "/v1/agents/me"),
     ("GET", "/v1/agents/<item_id>"),
@@ -269,6 +283,7 @@ COMMANDS: dict[str, Command] = {
     "create_api_key": Command(lambda w: run("create_api_key", "alice@example.com")),
     "create_root_key": Command(lambda w: run("create_root_key", f"file:{w.folder}/root.key")),
     "create_user": Command(lambda w: run("create_user", "new@example.com")),
+    "deactivate_user": Command(lambda w: run("deactivate_user", "bob@example.com")),
     "doctor": Command(lambda w: run("doctor")),
     "export_audit": Command(
         lambda w: run("export_audit", "--output", w.folder / "out"), lambda w: seal_events()
@@ -321,6 +336,7 @@ ADMIN_ACTIONS: dict[tuple[str, str], Callable[[World], Any]] = {
     ("principal", "end_tokens"): _in_admin(
         "end_tokens", lambda w: Principal.objects.get(pk=w.alice.principal.pk)
     ),
+    ("signinsession", "end"): _in_admin("end", lambda w: SignInSession.objects.get()),
     ("secretversion", "disable"): _in_admin(
         "disable", lambda w: SecretVersion.objects.get(secret__path="a")
     ),

@@ -3,6 +3,24 @@
 It never shows a value, not even its ciphertext: each admin lists the columns it shows.
 """
 
-from secrets_app.admin import audit, idempotency, policy, principal, secret, secret_settings, vault
+from secrets_app.admin import (
+    audit,
+    idempotency,
+    policy,
+    principal,
+    secret,
+    secret_settings,
+    session,
+    vault,
+)
 
-__all__ = ["audit", "idempotency", "policy", "principal", "secret", "secret_settings", "vault"]
+__all__ = [
+    "audit",
+    "idempotency",
+    "policy",
+    "principal",
+    "secret",
+    "secret_settings",
+    "session",
+    "vault",
+]

@@ -33,6 +33,7 @@ class PrincipalAdmin(ReadOnlyAdmin):
     readonly_fields = ("see_also",)
     related_lists = (
         ("keys", "apikey", "principal_id"),
+        ("sessions", "signinsession", "principal_id"),
         ("policies", "policy", "principal_id"),
         ("vaults", "vault", "owner_id"),
         ("agents", "agent", "owner_id"),

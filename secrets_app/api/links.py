@@ -32,6 +32,7 @@ _AFTER_WRITE: dict[str, dict[str, str]] = {
 _AGENT = {"item_id": "$response.body#/agent/id"}
 # Names that go into the body, not among the parameters.
 _NEW_KEY = {"api_key": "$response.body#/api_key"}
+_NEW_REFRESH_TOKEN = {"refresh_token": "$response.body#/refresh_token"}
 _NEW_AGENT_KEY = _NEW_KEY | {"agent_id": "$response.body#/agent/id"}
 
 # Operation and status → the next operations, with their parameters and fields.
@@ -124,6 +125,12 @@ _LINKS: dict[tuple[str, str], dict[str, dict[str, str]]] = {
         "auth_with_api_key": _NEW_KEY,
     },
     ("api_keys_destroy", "204"): {"api_keys_destroy": _SAME_ITEM, "api_keys_list": {}},
+    ("auth_with_password", "200"): {"auth_refresh": _NEW_REFRESH_TOKEN},
+    ("auth_refresh", "200"): {"auth_refresh": _NEW_REFRESH_TOKEN},
+    ("sessions_list", "200"): {
+        "sessions_destroy": {"item_id": "$response.body#/sessions/0/id"},
+    },
+    ("sessions_destroy", "204"): {"sessions_destroy": _SAME_ITEM, "sessions_list": {}},
     ("audit_list", "200"): {
         "audit_prove": {"item_id": "$response.body#/events/0/id"},
     },

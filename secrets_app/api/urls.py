@@ -13,6 +13,7 @@ from secrets_app.api.views.health import HealthViewSet
 from secrets_app.api.views.openapi import OpenApiViewSet
 from secrets_app.api.views.policies import PolicyViewSet
 from secrets_app.api.views.secrets import SecretViewSet
+from secrets_app.api.views.sessions import SessionViewSet
 from secrets_app.api.views.settings import SettingsViewSet
 from secrets_app.api.views.vaults import VaultViewSet
 from secrets_app.api.views.versions import VersionViewSet
@@ -69,6 +70,12 @@ v1 = [
     path("auth/api-key-token", AuthViewSet.as_view({"post": "with_api_key"}), name="api-key-token"),
     path("auth/agent-token", AuthViewSet.as_view({"post": "with_agent_key"}), name="agent-token"),
     path("auth/refresh", AuthViewSet.as_view({"post": "refresh"}), name="refresh"),
+    path(
+        "auth/sessions",
+        SessionViewSet.as_view({"get": "list", "delete": "destroy_all"}),
+        name="sessions",
+    ),
+    path("auth/sessions/<item_id>", SessionViewSet.as_view({"delete": "destroy"}), name="session"),
     path("auth/me", AccountViewSet.as_view({"get": "me", "patch": "rename"}), name="me"),
     path(
         "auth/change-password",

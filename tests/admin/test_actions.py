@@ -5,8 +5,8 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
-from secrets_app.models import AuditEvent, Secret, SecretVersion, VaultKey
-from tests.cast import Api, vault_of
+from secrets_app.models import AuditEvent, Secret, SecretVersion, SignInSession, VaultKey
+from tests.cast import PASSWORD, Api, vault_of
 from tests.every_action import ADMIN_ACTIONS, make_world, operator_client
 from vaultsite.accounts.models import User
 
@@ -72,6 +72,27 @@ def test_ending_tokens_ends_all_so_far_and_leaves_keys(world):
     act(world.operator, world.alice.principal, "end_tokens")
     assert api.get("/v1/auth/me").status_code == 401
     assert Api(world.alice.raw_key).get("/v1/auth/me").status_code == 200
+
+
+def test_an_operator_sees_sessions_and_ends_one(world):
+    mine, other = (
+        Api().post("/v1/auth/token", {"email": "alice@example.com", "password": PASSWORD}).json()
+        for _ in range(2)
+    )
+    session = SignInSession.objects.order_by("-id")[1]
+    url = reverse("admin:secrets_app_signinsession_changelist")
+    page = world.operator.get(url, {"state": "living"}).content.decode()
+    assert str(session.pk) in page
+    assert session.handle_digest not in page
+    answer = act(world.operator, session, "end")
+    assert "ended, with its tokens." in told(answer)[0]
+    assert Api(mine["access_token"]).get("/v1/auth/me").status_code == 401
+    assert Api(other["access_token"]).get("/v1/auth/me").status_code == 200
+    assert str(session.pk) not in world.operator.get(url, {"state": "living"}).content.decode()
+    assert str(session.pk) in world.operator.get(url, {"state": "ended"}).content.decode()
+    event = AuditEvent.objects.get(action="auth.session_end")
+    assert event.resource_id == session.pk
+    assert event.actor_id == User.objects.get(email="operator@example.com").principal.pk
 
 
 def test_rotating_a_vaults_key_moves_its_values_and_keeps_them_readable(world):

@@ -201,3 +201,84 @@ def test_without_its_event_nothing_is_refreshed_or_signed_in(alice, unwritable_l
         assert Api().post("/v1/auth/token", sent).status_code == 500
     assert SignInSession.objects.count() == 1
     assert refresh(token).status_code == 200
+
+
+def listed(token):
+    return Api(token).get("/v1/auth/sessions").json()["sessions"]
+
+
+def test_a_person_sees_where_they_are_signed_in(alice, bob, time_machine):
+    time_machine.move_to(START, tick=False)
+    old = sign_in(REMOTE_ADDR="192.0.2.9")
+    sign_in("bob")
+    time_machine.move_to(START + timedelta(minutes=5), tick=False)
+    refresh(old["refresh_token"])
+    mine = sign_in()["access_token"]
+    now, other = listed(mine)
+    assert other == {
+        "id": str(SignInSession.objects.get(address="192.0.2.9").pk),
+        "method": "password",
+        "second_factor": False,
+        "ip_address": "192.0.2.9",
+        "created_at": "2027-01-01T00:00:00Z",
+        "last_used_at": "2027-01-01T00:05:00Z",
+        "expires_at": "2027-01-01T12:00:00Z",
+        "is_current": False,
+    }
+    assert now["is_current"] is True
+    # A key shows them too; none of them is its own.
+    assert [each["is_current"] for each in listed(alice.raw_key)] == [False, False]
+
+
+def test_what_has_ended_is_not_listed(alice, time_machine):
+    time_machine.move_to(START, tick=False)
+    Api(sign_in()["access_token"]).delete("/v1/auth/token")
+    sign_in()
+    alice.principal.token_generation += 1
+    alice.principal.save()
+    sign_in()
+    time_machine.move_to(START + timedelta(hours=1), tick=False)
+    mine = sign_in()["access_token"]
+    assert len(listed(mine)) == 2
+    time_machine.move_to(START + HOURS_12, tick=False)
+    assert len(listed(alice.raw_key)) == 1
+
+
+def test_a_person_ends_a_session_of_theirs(alice):
+    lost, mine = sign_in(), sign_in()
+    other = next(each for each in listed(mine["access_token"]) if not each["is_current"])
+    url = f"/v1/auth/sessions/{other['id']}"
+    assert Api(mine["access_token"]).delete(url).status_code == 204
+    assert not works(lost["access_token"])
+    assert refresh(lost["refresh_token"]).status_code == 401
+    assert works(mine["access_token"])
+    assert Api(mine["access_token"]).delete(url).status_code == 204
+    (event,) = events("auth.session_end")
+    assert (event.actor_id, str(event.resource_id)) == (alice.principal.id, other["id"])
+
+
+def test_somebody_elses_session_is_unknown_and_the_attempt_recorded(alice, bob):
+    his = sign_in("bob")
+    session = SignInSession.objects.get()
+    for missing in (session.pk, "00000000-0000-4000-8000-000000000000"):
+        assert alice.api.delete(f"/v1/auth/sessions/{missing}").status_code == 404
+    assert alice.api.delete("/v1/auth/sessions/x").status_code == 400
+    assert works(his["access_token"])
+    (event,) = events("auth.session_end")
+    assert (event.outcome, event.actor_id) == ("denied", alice.principal.id)
+
+
+def test_an_agent_has_no_sessions(robot):
+    url = "/v1/auth/sessions"
+    for method, path in (("GET", url), ("DELETE", url), ("DELETE", f"{url}/{robot.key.pk}")):
+        assert robot.api.request(method, path).status_code == 403
+
+
+def test_a_person_ends_all_at_once(alice, bob):
+    his, mine = sign_in("bob"), [sign_in(), sign_in()]
+    assert Api(mine[0]["access_token"]).delete("/v1/auth/sessions").status_code == 204
+    for each in mine:
+        assert not works(each["access_token"])
+        assert refresh(each["refresh_token"]).status_code == 401
+    assert works(his["access_token"])
+    assert len(events("auth.revoke_all")) == 1

@@ -114,7 +114,7 @@ SLICES = (
     ),
     Slice(
         "sessions",
-        ("services/identity/sessions.py",),
+        ("services/identity/sessions.py", "services/identity/web_sessions.py"),
         ("api/test_sessions.py", "security/test_refresh_tokens.py"),
     ),
     Slice(

@@ -4,7 +4,7 @@ from rest_framework import serializers
 from secrets_app.api.serializers.agents import IdField
 from secrets_app.api.serializers.base import SparseSerializer, StrictSerializer
 from secrets_app.api.serializers.fields import InstantField, NameField, StringField
-from secrets_app.models import ApiKey, Principal
+from secrets_app.models import ApiKey, Principal, SignInSession
 
 
 class PasswordSignInSerializer(StrictSerializer):
@@ -66,6 +66,31 @@ class ApiKeySerializer(SparseSerializer):
     def get_is_active(self, key: ApiKey) -> bool:
         expired = key.expires_at is not None and key.expires_at <= timezone.now()
         return key.revoked_at is None and not expired
+
+
+class SessionSerializer(SparseSerializer):
+    id = serializers.UUIDField()
+    method = serializers.CharField(help_text="How the person signed in.")
+    second_factor = serializers.BooleanField(help_text="Whether a second factor was passed.")
+    client_id = serializers.SerializerMethodField(help_text="What a device calls itself.")
+    ip_address = serializers.SerializerMethodField()
+    created_at = InstantField()
+    last_used_at = InstantField(help_text="When it last gave an access token.")
+    expires_at = InstantField()
+    is_current = serializers.SerializerMethodField()
+
+    def get_client_id(self, session: SignInSession) -> str | None:
+        return session.client or None
+
+    def get_ip_address(self, session: SignInSession) -> str | None:
+        return session.address or None
+
+    def get_is_current(self, session: SignInSession) -> bool:
+        return bool(session.pk == self.context.get("current"))
+
+
+class SessionListSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    sessions = SessionSerializer(many=True)
 
 
 class ApiKeyListSerializer(serializers.Serializer):  # type: ignore[type-arg]

@@ -32,7 +32,12 @@ from secrets_app.services.identity.api_keys import (
 )
 from secrets_app.services.identity.derived_tokens import derive_token
 from secrets_app.services.identity.identification import identify
-from secrets_app.services.identity.principals import end_tokens, principal_for_user
+from secrets_app.services.identity.principals import (
+    activate_person,
+    deactivate_person,
+    end_tokens,
+    principal_for_user,
+)
 from secrets_app.services.identity.roles import ROLES, permissions_of
 from secrets_app.services.identity.second_factor import open_factor, seal_factor
 from secrets_app.services.identity.sessions import (
@@ -59,10 +64,12 @@ __all__ = [
     "ROLES",
     "IssuedToken",
     "NewAgent",
+    "activate_person",
     "agents_of",
     "change_password",
     "create_api_key",
     "deactivate_agent",
+    "deactivate_person",
     "derive_token",
     "digest_api_key",
     "end_session_by_id",

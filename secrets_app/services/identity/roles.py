@@ -10,6 +10,7 @@ ACTIONS = (
     "revoke_apikey",
     "deactivate_agent",
     "end_tokens_principal",
+    "end_signinsession",
     "rotate_vault",
 )
 # An auditor sees all metadata and the audit log; an operator may act as well.
