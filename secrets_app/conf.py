@@ -79,6 +79,8 @@ class AppSettings:
             "AUDIT_SEAL_ALARM",
             "ADMIN_BASE",
             "END_WEB_SESSIONS",
+            "DEVICE_PAGE",
+            "SECOND_FACTORS",
         }
     )
 
@@ -239,6 +241,23 @@ class AppSettings:
         value = self._raw("END_WEB_SESSIONS", "")
         if not isinstance(value, str) or (value and "." not in value):
             raise ConfigurationError("END_WEB_SESSIONS must be the dotted path of a function.")
+        return value
+
+    @setting
+    def DEVICE_PAGE(self) -> str:
+        """Path of the page where people approve devices. Default: /device."""
+        value = self._raw("DEVICE_PAGE", "/device")
+        if not isinstance(value, str) or not value.startswith("/") or value.startswith("//"):
+            raise ConfigurationError("DEVICE_PAGE must be a path that begins with a slash.")
+        return value
+
+    @setting
+    def SECOND_FACTORS(self) -> str:
+        """Dotted path of the class that keeps people's second factors
+        (`services.identity.factors.SecondFactors`). Default: none, nobody has any."""
+        value = self._raw("SECOND_FACTORS", "")
+        if not isinstance(value, str) or (value and "." not in value):
+            raise ConfigurationError("SECOND_FACTORS must be the dotted path of a class.")
         return value
 
     _kept: tuple[Any, dict[str, Any]] = (None, {})

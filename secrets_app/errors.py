@@ -3,6 +3,7 @@
 SecretsAppError
 ├── ConfigurationError          the deployment is set up wrongly; the message says what to do
 ├── Unauthenticated             the credential is missing, malformed, expired or revoked
+├── OAuthError                  carries `code`, an error of RFC 6749 and RFC 8628
 ├── Forbidden                   the caller is neither the owner nor allowed by a policy
 ├── TooManyRequests             carries `retry_after_s`, seconds
 │   └── LockedOut               too many wrong passwords for this account from this address
@@ -59,6 +60,23 @@ class Unauthenticated(SecretsAppError):
         self.reason = reason
         self.principal_id = principal_id
         super().__init__()
+
+
+class OAuthError(SecretsAppError):
+    """`code` is what OAuth calls it: RFC 6749, 5.2; RFC 8628, 3.5."""
+
+    DETAILS = {
+        "authorization_pending": "Nobody has approved this device yet. Ask again.",
+        "slow_down": "Ask less often: wait five seconds longer from now on.",
+        "access_denied": "The device was not let in.",
+        "expired_token": "The code has expired. Ask for another one.",
+        "invalid_grant": "The code is not known, or was used.",
+        "unsupported_grant_type": "The grant type is that of device codes.",
+    }
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(self.DETAILS[code])
 
 
 class Forbidden(SecretsAppError):

@@ -48,7 +48,10 @@ class World:
     folder: Path
     operator: Client
     bob: Person
+    access_token: str
     refresh_token: str
+    waiting: dict[str, str]
+    let_in: dict[str, str]
 
     @property
     def api(self) -> Api:
@@ -56,6 +59,11 @@ class World:
 
     def at(self, rest: str) -> str:
         return f"/v1/vaults/{self.vault.pk}{rest}"
+
+    @property
+    def session(self) -> Api:
+        """Alice in a session of her own."""
+        return Api(self.access_token)
 
     @property
     def agent(self) -> Api:
@@ -94,6 +102,13 @@ def make_world(alice: Person, bob: Person, folder: Path) -> World:
     Group.objects.get(name="operator").permissions.add(
         Permission.objects.get(codename="hand_over_agent")
     )
+    sent = {"email": "alice@example.com", "password": PASSWORD}
+    signed_in = Api().post("/v1/auth/token", sent).json()
+    waiting, let_in = (
+        Api().post("/v1/auth/device/code", {"client_id": "cli"}).json() for _ in range(2)
+    )
+    approval = {"user_code": let_in["user_code"]}
+    Api(signed_in["access_token"]).post("/v1/auth/device/approve", approval)
     return World(
         alice,
         vault,
@@ -104,9 +119,10 @@ def make_world(alice: Person, bob: Person, folder: Path) -> World:
         folder,
         operator,
         bob,
-        Api()
-        .post("/v1/auth/token", {"email": "alice@example.com", "password": PASSWORD})
-        .json()["refresh_token"],
+        signed_in["access_token"],
+        signed_in["refresh_token"],
+        waiting,
+        let_in,
     )
 
 
@@ -125,6 +141,22 @@ ROUTES: dict[tuple[str, str], Callable[[World], Any]] = {
     ),
     ("POST", "/v1/auth/refresh"): lambda w: Api().post(
         "/v1/auth/refresh", {"refresh_token": w.refresh_token}
+    ),
+    ("POST", "/v1/auth/device/code"): lambda w: Api().post(
+        "/v1/auth/device/code", {"client_id": "cli"}
+    ),
+    ("POST", "/v1/auth/device/token"): lambda w: Api().post(
+        "/v1/auth/device/token",
+        {
+            "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
+            "device_code": w.let_in["device_code"],
+        },
+    ),
+    ("POST", "/v1/auth/device/approve"): lambda w: w.session.post(
+        "/v1/auth/device/approve", {"user_code": w.waiting["user_code"]}
+    ),
+    ("POST", "/v1/auth/device/deny"): lambda w: w.session.post(
+        "/v1/auth/device/deny", {"user_code": w.waiting["user_code"]}
     ),
     ("DELETE", "/v1/auth/sessions"): lambda w: w.api.delete("/v1/auth/sessions"),
     ("DELETE", "/v1/auth/sessions/<item_id>"): lambda w: w.api.delete(
@@ -198,6 +230,8 @@ ROUTES: dict[tuple[str, str], Callable[[World], Any]] = {
     ),
 }
 
+# Nobody has signed in yet.
+ANONYMOUS_ROUTES = {("POST", "/v1/auth/device/code")}
 # They change nothing and show no secret: what the service is and how it is, and lists of vaults,
 # policies, agents and keys to those whom they belong to. Of looking at the log, see ADR 22.
 SILENT_ROUTES = {
@@ -210,6 +244,7 @@ SILENT_ROUTES = {
     ("GET", "/v1/auth/me"),
     ("GET", "/v1/auth/api-keys"),
     ("GET", "/v1/auth/sessions"),
+    ("POST", "/v1/auth/device/details"),
     ("GET", "/v1/agents"),
     ("GET", "/v1/agents/me"),
     ("GET", "/v1/agents/<item_id>"),

@@ -310,6 +310,7 @@ SECRETS_APP = {
     "AUDIT_LOG": env.bool("AUDIT_LOG", default=False),
     "AUDIT_SEAL_ALARM": _whole("AUDIT_SEAL_ALARM", 300),
     "ADMIN_BASE": "unfold.admin.ModelAdmin",
+    "SECOND_FACTORS": "vaultsite.accounts.for_api.Factors",
     "END_WEB_SESSIONS": "vaultsite.accounts.web_sessions.end_web_sessions",
     "EXTRA_SECRET_TYPES": env.list("EXTRA_SECRET_TYPES", default=[]),
 }

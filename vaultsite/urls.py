@@ -5,6 +5,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 
+from vaultsite.accounts.device_page import device_page
 from vaultsite.accounts.views import admin_sign_in
 from vaultsite.metrics import metrics
 from vaultsite.pages.views import home
@@ -27,6 +28,7 @@ urlpatterns = [
     path("livez", livez, name="livez"),
     path("readyz", readyz, name="readyz"),
     path("accounts/", include("vaultsite.accounts.urls")),
+    path("device", device_page, name="device"),
     path("admin/login/", admin_sign_in, name="sign-in"),
     path(
         "admin/password_change/",

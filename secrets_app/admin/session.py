@@ -9,7 +9,7 @@ from django.utils import timezone
 from secrets_app.admin.acting import confirm_and_act
 from secrets_app.admin.filters import Age, PrincipalFilter
 from secrets_app.admin.read_only import ReadOnlyAdmin, related
-from secrets_app.models import SignInSession
+from secrets_app.models import DeviceRequest, SignInSession
 from secrets_app.services.caller import Actor
 from secrets_app.services.identity import end_session_by_id
 
@@ -88,6 +88,42 @@ class SignInSessionAdmin(ReadOnlyAdmin):
     @admin.action(description="End the chosen sessions", permissions=["end"])
     def end(self, request: HttpRequest, queryset: QuerySet[SignInSession]) -> HttpResponse | None:
         return confirm_and_act(self, request, queryset, question="End these sessions", act=_end)
+
+
+@admin.register(DeviceRequest)
+class DeviceRequestAdmin(ReadOnlyAdmin):
+    list_display = (
+        "client_id",
+        "state",
+        "decided_by_link",
+        "address",
+        "created_at",
+        "expires_at",
+    )
+    list_filter = ("state", Age)
+    list_select_related = ("decided_by",)
+    search_fields = ("id", "client_id", "address", "decided_by__name")
+    date_hierarchy = "created_at"
+    fields = (
+        "id",
+        "client_id",
+        "state",
+        "is_bound",
+        "address",
+        "created_at",
+        "expires_at",
+        "decided_by_link",
+        "decided_at",
+        "second_factor",
+        "see_also",
+    )
+    readonly_fields = ("decided_by_link", "see_also")
+    related_lists = (("events", "auditevent", "resource_id"),)
+    decided_by_link = related("decided_by", "name")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DeviceRequest]:
+        rows: QuerySet[DeviceRequest] = super().get_queryset(request)
+        return rows.defer("device_digest", "user_code_digest")
 
 
 def _end(session_id: UUID, actor: Actor) -> str:

@@ -33,6 +33,7 @@ _AGENT = {"item_id": "$response.body#/agent/id"}
 # Names that go into the body, not among the parameters.
 _NEW_KEY = {"api_key": "$response.body#/api_key"}
 _NEW_REFRESH_TOKEN = {"refresh_token": "$response.body#/refresh_token"}
+_USER_CODE = {"user_code": "$response.body#/user_code"}
 _NEW_AGENT_KEY = _NEW_KEY | {"agent_id": "$response.body#/agent/id"}
 
 # Operation and status → the next operations, with their parameters and fields.
@@ -127,6 +128,13 @@ _LINKS: dict[tuple[str, str], dict[str, dict[str, str]]] = {
     ("api_keys_destroy", "204"): {"api_keys_destroy": _SAME_ITEM, "api_keys_list": {}},
     ("auth_with_password", "200"): {"auth_refresh": _NEW_REFRESH_TOKEN},
     ("auth_refresh", "200"): {"auth_refresh": _NEW_REFRESH_TOKEN},
+    ("devices_start", "200"): {
+        "devices_poll": {"device_code": "$response.body#/device_code"},
+        "devices_look": _USER_CODE,
+        "devices_approve": _USER_CODE,
+        "devices_deny": _USER_CODE,
+    },
+    ("devices_poll", "200"): {"auth_refresh": _NEW_REFRESH_TOKEN},
     ("sessions_list", "200"): {
         "sessions_destroy": {"item_id": "$response.body#/sessions/0/id"},
     },

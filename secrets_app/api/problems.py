@@ -23,6 +23,7 @@ CONTENT_TYPE = "application/problem+json"
 # The first class that fits decides, so subclasses come before their parents.
 STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (errors.InvalidInput, HTTPStatus.BAD_REQUEST),
+    (errors.OAuthError, HTTPStatus.BAD_REQUEST),
     (errors.Unauthenticated, HTTPStatus.UNAUTHORIZED),
     (errors.Forbidden, HTTPStatus.FORBIDDEN),
     (errors.TooManyRequests, HTTPStatus.TOO_MANY_REQUESTS),

@@ -9,6 +9,7 @@ from secrets_app.api.views.audit import AuditViewSet
 from secrets_app.api.views.auth import AuthViewSet, WellKnownViewSet
 from secrets_app.api.views.base import UnknownRoute
 from secrets_app.api.views.batches import BatchViewSet
+from secrets_app.api.views.devices import DeviceApprovalViewSet, DeviceViewSet
 from secrets_app.api.views.health import HealthViewSet
 from secrets_app.api.views.openapi import OpenApiViewSet
 from secrets_app.api.views.policies import PolicyViewSet
@@ -76,6 +77,19 @@ v1 = [
         name="sessions",
     ),
     path("auth/sessions/<item_id>", SessionViewSet.as_view({"delete": "destroy"}), name="session"),
+    path("auth/device/code", DeviceViewSet.as_view({"post": "start"}), name="device-code"),
+    path("auth/device/token", DeviceViewSet.as_view({"post": "poll"}), name="device-token"),
+    path(
+        "auth/device/details",
+        DeviceApprovalViewSet.as_view({"post": "look"}),
+        name="device-details",
+    ),
+    path(
+        "auth/device/approve",
+        DeviceApprovalViewSet.as_view({"post": "approve"}),
+        name="device-approve",
+    ),
+    path("auth/device/deny", DeviceApprovalViewSet.as_view({"post": "deny"}), name="device-deny"),
     path("auth/me", AccountViewSet.as_view({"get": "me", "patch": "rename"}), name="me"),
     path(
         "auth/change-password",

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from functools import lru_cache
+from uuid import UUID
 
 from limits import RateLimitItem, parse
 from limits.errors import StorageError
@@ -15,6 +16,10 @@ from secrets_app.errors import TooManyRequests
 from secrets_app.http.counting import InProcess
 
 logger = logging.getLogger("secrets_app.api")
+
+# A code is looked at, then approved; a few slips are allowed for.
+CODES_OF_A_PERSON = "20/10 minutes"
+CODES_FROM_AN_ADDRESS = "100/10 minutes"
 
 
 def count_request(rate: str, *who: str) -> None:
@@ -31,6 +36,15 @@ def count_request(rate: str, *who: str) -> None:
         logger.warning("requests cannot be counted: %s", type(error.storage_error).__name__)
         return
     raise TooManyRequests(math.ceil(resets_at - time.time()))
+
+
+def count_code_attempt(principal_id: UUID, address: str | None) -> None:
+    """Count one look at the code of a device, right or wrong, so that nobody tries many.
+
+    Raises TooManyRequests.
+    """
+    count_request(CODES_OF_A_PERSON, "device-code", str(principal_id))
+    count_request(CODES_FROM_AN_ADDRESS, "device-code-from", address or "none")
 
 
 @lru_cache(maxsize=4)

@@ -12,13 +12,15 @@ from secrets_app.models import (
     AuditEvent,
     AuditKey,
     AuditSeal,
+    DeviceRequest,
     IdempotencyKey,
     Secret,
     SecretVersion,
+    SignInSession,
     VaultKey,
 )
 from secrets_app.services.audit.seal import seal_events
-from tests.cast import Api, allow, body, secret_url
+from tests.cast import PASSWORD, Api, allow, body, secret_url
 from vaultsite.accounts.models import User
 
 CANARY = "canary-" + "8d41f0"
@@ -35,6 +37,8 @@ def filled(alice, bob, robot, vault):
     alice.api.put(settings, {"custom_metadata": {"team": "data"}})
     alice.api.get(secret_url(vault))
     Api(alice.token).delete("/v1/auth/token")
+    Api().post("/v1/auth/token", {"email": "alice@example.com", "password": PASSWORD})
+    Api().post("/v1/auth/device/code", {"client_id": "cli"})
     seal_events()
 
 
@@ -45,6 +49,9 @@ def forbidden():
     texts = [CANARY, CANARY.encode().hex(), base64.b64encode(CANARY.encode()).decode()]
     texts += ApiKey.objects.values_list("digest", flat=True)
     texts += IdempotencyKey.objects.values_list("key_digest", flat=True)
+    texts += SignInSession.objects.get().handle_digest, SignInSession.objects.get().refresh_digest
+    device = DeviceRequest.objects.get()
+    texts += device.device_digest, device.user_code_digest
     texts += User.objects.values_list("password", flat=True)
     raws = [sealed, wrapped, bytes(IdempotencyKey.objects.get().request_digest)]
     raws += [bytes(AuditKey.objects.get().wrapped), bytes(AuditSeal.objects.first().signature)]

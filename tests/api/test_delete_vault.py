@@ -7,6 +7,7 @@ from django.core.management import call_command
 
 from secrets_app.models import AuditEvent, Secret, SecretVersion, Vault, VaultKey
 from tests.cast import allow, body, secret_url, vault_of
+from tests.services.test_purge import NOTHING
 
 
 def purge(*arguments):
@@ -48,7 +49,7 @@ def test_deleting_a_vault_is_for_its_owner_alone(bob, filled):
 def test_within_retention_nothing_is_purged(alice, filled):
     alice.api.delete(f"/v1/vaults/{filled.id}")
     make_older(Vault, 29)
-    assert purge() == {"vaults": 0, "secrets": 0, "idempotency_keys": 0, "revoked_tokens": 0}
+    assert purge() == NOTHING
     assert Secret.objects.count() == 3
 
 
@@ -81,12 +82,7 @@ def test_secrets_past_retention_are_destroyed_and_others_stay(alice, filled):
     for path in ("a", "b"):
         alice.api.delete(secret_url(filled, path))
     make_older(Secret, 31, path="a")
-    assert purge("--dry-run") == {
-        "vaults": 0,
-        "secrets": 1,
-        "idempotency_keys": 0,
-        "revoked_tokens": 0,
-    }
+    assert purge("--dry-run") == NOTHING | {"secrets": 1}
     assert Secret.objects.count() == 3
     assert purge()["secrets"] == 1
     assert sorted(Secret.objects.values_list("path", flat=True)) == ["b", "c"]

@@ -18,6 +18,8 @@ PUBLIC = {
     ("POST", "/v1/auth/api-key-token"),
     ("POST", "/v1/auth/agent-token"),
     ("POST", "/v1/auth/refresh"),
+    ("POST", "/v1/auth/device/code"),
+    ("POST", "/v1/auth/device/token"),
     ("GET", "/v1/auth/jwt-public-key"),
     ("GET", "/.well-known/jwks.json"),
     ("GET", "/.well-known/openid-configuration"),

@@ -113,6 +113,16 @@ SLICES = (
         ),
     ),
     Slice(
+        "devices",
+        (
+            "services/identity/devices.py",
+            "services/identity/device_approval.py",
+            "services/identity/device_codes.py",
+            "services/identity/factors.py",
+        ),
+        ("api/test_devices.py", "security/test_device_attacks.py"),
+    ),
+    Slice(
         "sessions",
         ("services/identity/sessions.py", "services/identity/web_sessions.py"),
         ("api/test_sessions.py", "security/test_refresh_tokens.py"),

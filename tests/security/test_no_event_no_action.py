@@ -14,6 +14,7 @@ from secrets_app.models import AuditEvent, Principal
 from tests.api.test_every_route import ENDPOINTS
 from tests.every_action import (
     ADMIN_ACTIONS,
+    ANONYMOUS_ROUTES,
     COMMANDS,
     ROUTES,
     SILENT_COMMANDS,
@@ -88,7 +89,9 @@ def test_every_route_leaves_an_event(route, world):
     assert len(new) >= 1
     assert {event.outcome for event in new} == {"success"}
     # All fields are filled in, whatever the way.
-    assert all(event.actor_id and event.ip_address and event.request_id for event in new)
+    is_anonymous = route in ANONYMOUS_ROUTES
+    assert {event.actor_id is None for event in new} == {is_anonymous}
+    assert all(event.ip_address and event.request_id for event in new)
     assert all(len(bytes(event.mac)) == 32 for event in new)
     # A new route's line goes into the table; it is read by whoever reads the log.
     assert sorted(lines_of(new, names)) == sorted(EVENTS_OF_ROUTES.get(route, ["?"]))

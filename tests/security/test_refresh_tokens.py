@@ -11,6 +11,7 @@ from tests.cast import Api
 
 
 def test_a_refresh_token_used_twice_ends_the_whole_family(alice):
+    """RFC 9700, 4.14.2"""
     stolen = sign_in()
     mine, other = refresh(stolen["refresh_token"]).json(), sign_in()
     replayed = refresh(stolen["refresh_token"], REMOTE_ADDR="192.0.2.66")
@@ -36,6 +37,7 @@ def test_any_older_one_counts_not_only_the_last(alice):
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_at_once_one_wins_and_the_family_ends(alice):
+    """RFC 9700, 4.14.2"""
     first = sign_in()
     answers, gate = [], threading.Barrier(4)
 

@@ -20,11 +20,18 @@ from secrets_app.models import (
     VaultKey,
 )
 from secrets_app.services.secrets.purge import count_purgeable, purge_deleted
-from tests.cast import Api, allow, body, secret_url, vault_of
+from tests.cast import PASSWORD, Api, allow, body, secret_url, vault_of
 
 RETENTION = timedelta(days=30)
 TICK = timedelta(microseconds=1)
-NOTHING = {"vaults": 0, "secrets": 0, "idempotency_keys": 0, "revoked_tokens": 0}
+NOTHING = {
+    "vaults": 0,
+    "secrets": 0,
+    "idempotency_keys": 0,
+    "revoked_tokens": 0,
+    "sign_in_sessions": 0,
+    "device_requests": 0,
+}
 
 
 def purge(*arguments):
@@ -220,6 +227,30 @@ def test_only_revocations_of_ended_tokens_go(alice, clock):
     assert Api(still_good).delete("/v1/auth/token").status_code == 204
     assert purge() == NOTHING | {"revoked_tokens": 1}
     assert Api(still_good).get("/v1/auth/me").status_code == 401
+
+
+def test_a_session_goes_a_day_after_its_end_and_is_no_longer_good_then(alice, clock):
+    tokens = (
+        Api().post("/v1/auth/token", {"email": "alice@example.com", "password": PASSWORD}).json()
+    )
+    assert Api(tokens["access_token"]).delete("/v1/auth/token").status_code == 204
+    for later in (timedelta(minutes=5), timedelta(hours=12), timedelta(days=1, hours=12)):
+        clock(later)
+        assert purge()["sign_in_sessions"] == 0
+        refused = Api().post("/v1/auth/refresh", {"refresh_token": tokens["refresh_token"]})
+        assert refused.status_code == 401
+    clock(timedelta(days=1, hours=12) + TICK)
+    # With the revocations of its token and of itself.
+    assert purge() == NOTHING | {"sign_in_sessions": 1, "revoked_tokens": 1}
+    assert not RevokedToken.objects.exists()
+
+
+def test_a_devices_codes_go_an_hour_after_their_end(alice, clock):
+    assert Api().post("/v1/auth/device/code", {"client_id": "x"}).status_code == 200
+    clock(timedelta(hours=1, minutes=10) - TICK)
+    assert purge() == NOTHING
+    clock(timedelta(hours=1, minutes=10))
+    assert purge() == NOTHING | {"device_requests": 1}
 
 
 def test_a_kept_answer_goes_after_a_day(alice, vault, clock):

@@ -58,7 +58,7 @@ class AuthViewSet(ApiViewSet):
     def with_password(self, request: Request) -> Response:
         body = PasswordSignInSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        return _token(
+        return token_response(
             sign_in_with_password(
                 actor=anonymous(request), request=request._request, **body.validated_data
             )
@@ -72,7 +72,7 @@ class AuthViewSet(ApiViewSet):
     def with_api_key(self, request: Request) -> Response:
         body = ApiKeySignInSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        return _token(sign_in_with_api_key(actor=anonymous(request), **body.validated_data))
+        return token_response(sign_in_with_api_key(actor=anonymous(request), **body.validated_data))
 
     @operation(
         summary="Exchange an agent's key for a token",
@@ -88,7 +88,7 @@ class AuthViewSet(ApiViewSet):
             agent_id=body.validated_data.get("agent_id"),
             actor=anonymous(request),
         )
-        return _token(issued, agent_id=str(agent.pk), vault_ids=agent.vault_ids)
+        return token_response(issued, agent_id=str(agent.pk), vault_ids=agent.vault_ids)
 
     @operation(
         summary="Go on with a session",
@@ -103,8 +103,10 @@ class AuthViewSet(ApiViewSet):
         body.is_valid(raise_exception=True)
         refresh_token = body.validated_data.get("refresh_token")
         if refresh_token is None:
-            return _token(refresh_by_access_token(caller=self.caller))
-        return _token(refresh_session(refresh_token=refresh_token, actor=anonymous(request)))
+            return token_response(refresh_by_access_token(caller=self.caller))
+        return token_response(
+            refresh_session(refresh_token=refresh_token, actor=anonymous(request))
+        )
 
     @operation(
         summary="Sign out: revoke the token this request is made with, and its session",
@@ -159,7 +161,8 @@ class WellKnownViewSet(ApiViewSet):
         return Response(body, headers=_CACHED)
 
 
-def _token(issued: IssuedToken, **more: Any) -> Response:
+def token_response(issued: IssuedToken, **more: Any) -> Response:
+    """The answer of every way to sign in."""
     told = {name: value for name, value in asdict(issued).items() if value is not None}
     body = told | {"token_type": "Bearer"} | more
     return Response(body, headers={"Cache-Control": "no-store"})

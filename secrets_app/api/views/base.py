@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from django.http import HttpRequest
+from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
@@ -43,7 +44,7 @@ class ApiViewSet(ViewSet):
 
     authentication_classes = (BearerAuthentication,)
     permission_classes = (DeclaredAccess,)
-    parser_classes = (StrictJSONParser,)
+    parser_classes: tuple[type[BaseParser], ...] = (StrictJSONParser,)
     renderer_classes = (CompactJSONRenderer,)
     content_negotiation_class = AlwaysJSON
     throttle_classes = ()

@@ -1,10 +1,10 @@
 """Identify who calls: people and agents, their credentials and tokens.
 
 `identification` finds the holder of a credential: the first step of each request. `sign_in` exchanges
-credentials for tokens. `sessions` are what people are signed in by. `tokens` and `signing_keys` issue and
-verify tokens. `api_keys`, `agents`, `principals` and `account` manage what their names say. `passwords`
-and `second_factor` are what people prove their identity with. `roles` lists what people may do in the
-admin.
+credentials for tokens. `sessions` are what people are signed in by, `devices` and `device_approval` let
+devices in. `tokens` and `signing_keys` issue and verify tokens. `api_keys`, `agents`, `principals` and
+`account` manage what their names say. `passwords` and `second_factor` are what people prove their
+identity with. `roles` lists what people may do in the admin.
 """
 
 from secrets_app.services.identity.account import change_password, get_account, rename_account
@@ -31,6 +31,14 @@ from secrets_app.services.identity.api_keys import (
     revoke_api_key,
 )
 from secrets_app.services.identity.derived_tokens import derive_token
+from secrets_app.services.identity.device_approval import (
+    Approver,
+    approve_device,
+    approver_of,
+    deny_device,
+    look_at_device,
+)
+from secrets_app.services.identity.devices import NewDevice, poll_device, start_device
 from secrets_app.services.identity.identification import identify
 from secrets_app.services.identity.principals import (
     activate_person,
@@ -62,14 +70,19 @@ __all__ = [
     "MAX_TTL_S",
     "MIN_TTL_S",
     "ROLES",
+    "Approver",
     "IssuedToken",
     "NewAgent",
+    "NewDevice",
     "activate_person",
     "agents_of",
+    "approve_device",
+    "approver_of",
     "change_password",
     "create_api_key",
     "deactivate_agent",
     "deactivate_person",
+    "deny_device",
     "derive_token",
     "digest_api_key",
     "end_session_by_id",
@@ -84,8 +97,10 @@ __all__ = [
     "list_agents",
     "list_api_keys",
     "list_sessions",
+    "look_at_device",
     "open_factor",
     "permissions_of",
+    "poll_device",
     "principal_for_user",
     "read_token",
     "record_session_sign_in",
@@ -101,6 +116,7 @@ __all__ = [
     "sign_in_with_api_key",
     "sign_in_with_password",
     "sign_out",
+    "start_device",
     "start_session",
     "update_agent",
 ]

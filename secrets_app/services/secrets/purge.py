@@ -9,9 +9,18 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from secrets_app.conf import app_settings
-from secrets_app.models import Policy, RevokedToken, Secret, SecretVersion, Vault, VaultKey
+from secrets_app.models import (
+    Policy,
+    RevokedToken,
+    Secret,
+    SecretVersion,
+    SignInSession,
+    Vault,
+    VaultKey,
+)
 from secrets_app.models.vault import is_destroyed
 from secrets_app.services.audit import OPERATOR, SUCCESS, Event, Resource, record, record_all
+from secrets_app.services.identity.devices import old_devices
 from secrets_app.services.transactions.idempotency import (
     count_old_keys,
     forget_answers_about,
@@ -29,6 +38,8 @@ class Purged:
     secrets: int = 0
     idempotency_keys: int = 0
     revoked_tokens: int = 0
+    sign_in_sessions: int = 0
+    device_requests: int = 0
 
 
 def count_purgeable(*, now: datetime) -> Purged:
@@ -41,6 +52,8 @@ def count_purgeable(*, now: datetime) -> Purged:
         ).count(),
         idempotency_keys=count_old_keys(),
         revoked_tokens=_ended_tokens(now).count(),
+        sign_in_sessions=_ended_sessions(now).count(),
+        device_requests=old_devices(now=now).count(),
     )
 
 
@@ -65,6 +78,8 @@ def purge_deleted(*, now: datetime, on_progress: Callable[[int], None]) -> Purge
     purged.secrets += _remove(deleted, on_progress)
     purged.idempotency_keys = forget_old_keys()
     purged.revoked_tokens, _ = _ended_tokens(now).delete()
+    purged.sign_in_sessions, _ = _ended_sessions(now).delete()
+    purged.device_requests, _ = old_devices(now=now).delete()
     return purged
 
 
@@ -78,6 +93,10 @@ def _doomed_vaults(end: datetime) -> QuerySet[Vault]:
 
 def _ended_tokens(now: datetime) -> QuerySet[RevokedToken]:
     return RevokedToken.objects.filter(expires_at__lt=now - timedelta(days=1))
+
+
+def _ended_sessions(now: datetime) -> QuerySet[SignInSession]:
+    return SignInSession.objects.filter(expires_at__lt=now - timedelta(days=1))
 
 
 def _shred(vault_id: UUID, now: datetime) -> int:
