@@ -286,11 +286,19 @@ def _operator() -> Any:
 
 
 def _second_factor(world: World) -> None:
-    from secrets_app.services.identity.second_factor import generate_salt
-    from vaultsite.accounts.models import SecondFactor
+    from allauth.mfa.models import Authenticator
 
-    number, salt = generate_salt()
-    SecondFactor.objects.create(user=world.alice.user, key_number=number, salt=salt)
+    from vaultsite.accounts.factors import new_secret
+
+    data = {"secret": new_secret()}
+    Authenticator.objects.create(user=world.alice.user, type="totp", data=data)
+
+
+def web_session(world: World) -> Any:
+    from allauth.usersessions.models import UserSession
+
+    made = {"user": world.alice.user, "ip": "192.0.2.7", "user_agent": "Firefox"}
+    return UserSession.objects.get_or_create(session_key="k" * 32, defaults=made)[0]
 
 
 def _jwt_file(world: World) -> None:
@@ -354,7 +362,7 @@ def _in_admin(action: str, row: Callable[[World], Any], **more: str) -> Callable
 
     def use(world: World) -> Any:
         chosen = row(world)
-        url = reverse(f"admin:secrets_app_{chosen._meta.model_name}_changelist")
+        url = reverse(f"admin:{chosen._meta.app_label}_{chosen._meta.model_name}_changelist")
         sent = {"action": action, ACTION_CHECKBOX_NAME: [str(chosen.pk)], "confirmed": "yes"} | more
         return world.operator.post(url, sent)
 
@@ -375,6 +383,7 @@ ADMIN_ACTIONS: dict[tuple[str, str], Callable[[World], Any]] = {
     ("secretversion", "disable"): _in_admin(
         "disable", lambda w: SecretVersion.objects.get(secret__path="a")
     ),
+    ("usersession", "end"): _in_admin("end", web_session),
     ("vault", "rotate"): _in_admin("rotate", lambda w: w.vault),
 }
 
@@ -391,7 +400,7 @@ def stored() -> str:
     from django.apps import apps
 
     rows = {}
-    for label in ("secrets_app", "accounts", "auth"):
+    for label in ("secrets_app", "accounts", "auth", "mfa", "usersessions"):
         for model in apps.get_app_config(label).get_models():
             if model is not AuditEvent:
                 found = model._base_manager.order_by("pk").values_list()

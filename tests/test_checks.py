@@ -187,7 +187,12 @@ def test_without_a_secret_key_the_settings_say_what_to_do(tmp_path):
     [
         ("KEK_CACHE_TTL", "soon", "KEK_CACHE_TTL must be a whole number"),
         ("DATABASE_URL", "mysql://localhost/x", "PostgreSQL or SQLite"),
-        ("ADMIN_OTP", "superuser", "ADMIN_OTP must be off, optional, superusers or everybody"),
+        (
+            "SECOND_FACTOR",
+            "superuser",
+            "SECOND_FACTOR must be off, optional, superusers or everybody",
+        ),
+        ("ADMIN_OTP", "superuser", "SECOND_FACTOR must be off, optional, superusers or everybody"),
     ],
 )
 def test_a_malformed_variable_is_named(tmp_path, name, value, says):

@@ -1,4 +1,4 @@
-"""Changing one's own password in the admin does what it does over the API."""
+"""Changing one's own password in the pages does what it does over the API."""
 
 import pytest
 from django.test import Client
@@ -9,7 +9,7 @@ from secrets_app.services.identity.tokens import issue_token
 from tests.cast import PASSWORD, Api
 from vaultsite.accounts.models import User
 
-PAGE, NEW = "/admin/password_change/", PASSWORD + " again"
+PAGE, NEW = "/accounts/password/", PASSWORD + " again"
 
 
 @pytest.fixture
@@ -39,8 +39,8 @@ def test_it_is_recorded_ends_tokens_and_keeps_the_session(root, page):
     api = Api(issue_token(principal=principal, api_key=None, lifetime_s=900).access_token)
     assert api.get("/v1/auth/me").status_code == 200
     client, answer = page()
-    assert answer.headers["Location"] == "/admin/password_change/done/"
-    assert client.get("/admin/password_change/done/").status_code == 200
+    assert answer.headers["Location"] == "/accounts/"
+    assert client.get("/accounts/").status_code == 200
     assert outcomes() == [("success", None)]
     assert AuditEvent.objects.get(action="auth.password_change").actor_id == principal.pk
     assert api.get("/v1/auth/me").status_code == 401
@@ -82,4 +82,5 @@ def test_without_its_event_nothing_changes(root, page, unwritable_log):
 
 
 def test_it_is_for_who_is_signed_in(client, db):
-    assert client.get(PAGE).headers["Location"].startswith("/admin/login/")
+    assert client.get(PAGE).headers["Location"].startswith("/accounts/login/")
+    assert client.get("/admin/password_change/").headers["Location"] == PAGE

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from secrets_app.models import AuditEvent, Secret, SecretVersion, SignInSession, VaultKey
 from tests.cast import PASSWORD, Api, vault_of
-from tests.every_action import ADMIN_ACTIONS, make_world, operator_client
+from tests.every_action import ADMIN_ACTIONS, make_world, operator_client, web_session
 from vaultsite.accounts.models import User
 
 
@@ -134,7 +134,10 @@ def test_too_many_rows_at_once_are_refused(world, monkeypatch):
 def test_an_auditor_sees_and_does_nothing(action, world):
     auditor = operator_client("auditor")
     model, name = action
-    url = reverse(f"admin:secrets_app_{model}_changelist")
+    app = "usersessions" if model == "usersession" else "secrets_app"
+    url = reverse(f"admin:{app}_{model}_changelist")
+    if model == "usersession":
+        web_session(world)
     page = auditor.get(url)
     assert page.status_code == 200
     assert f'value="{name}"' not in page.content.decode()

@@ -120,7 +120,7 @@ def test_the_admin_asks_for_a_sign_in(client, db):
 
 
 def test_the_pages_around_the_lists_work(root, filled):
-    for path in ("/admin/secrets_app/", "/admin/search/?s=vault", "/admin/password_change/"):
+    for path in ("/admin/secrets_app/", "/admin/search/?s=vault", "/accounts/password/"):
         page = root.get(path)
         assert page.status_code == 200, path
         assert not any(secret in page.content.decode() for secret in forbidden())

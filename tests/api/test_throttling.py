@@ -104,7 +104,7 @@ def test_guessing_the_current_password_is_counted_too(alice):
 def test_the_admin_is_locked_by_the_same_count(alice):
     client = Client(REMOTE_ADDR="192.0.2.1")
     fail(LIMIT - 1)
-    page = client.post("/admin/login/", {"username": "Alice@example.com", "password": "wrong"})
+    page = client.post("/accounts/login/", {"login": "Alice@example.com", "password": "wrong"})
     assert page.status_code == 429
     assert sign_in(PASSWORD).status_code == 429
 

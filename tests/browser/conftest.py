@@ -59,12 +59,14 @@ class Browser:
 
     def sign_in(self, email: str, code: str = "") -> None:
         self.open("/admin/login/")
-        self.page.fill("#id_username", email)
+        self.page.fill("#id_login", email)
         self.page.fill("#id_password", PASSWORD)
-        if code:
-            self.page.fill("#id_code", code)
         self.page.click("#login-form button")
         self.page.wait_for_load_state()
+        if code:
+            self.page.fill("#id_code", code)
+            self.page.click("#code-form button")
+            self.page.wait_for_load_state()
 
     def look(self, name: str) -> None:
         """Keep a picture, and see to it that no value is in what the page is made of."""

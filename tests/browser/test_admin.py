@@ -1,7 +1,10 @@
 """People in front of the admin: they sign in, look around, find out, and act."""
 
+from dataclasses import replace
+
 import pytest
-from django_otp.oath import TOTP
+
+from tests.accounts.sign_in import code_of
 
 pytestmark = pytest.mark.only_on("sqlite")
 
@@ -14,29 +17,74 @@ def olga(browser):
 
 
 def test_a_superuser_sets_up_a_second_factor_and_is_asked_for_it(browser):
-    from base64 import b32decode
-
     browser.sign_in("root@example.com")
     browser.open("/admin/secrets_app/secret/")
-    assert browser.page.url.endswith("/admin/second-factor/")
+    assert browser.page.url.endswith("/accounts/2fa/")
     browser.look("second-factor")
-    seed = b32decode(browser.page.locator("code").first.inner_text())
-    browser.page.fill("#id_code", f"{TOTP(seed).token():06}")
-    browser.click("Confirm")
+    browser.click("Set up an app", within="main")
+    browser.look("second-factor-app")
+    secret = browser.page.locator("code").first.inner_text()
+    assert browser.page.locator(".qr svg path").bounding_box()["width"] > 100
+    browser.page.fill("#id_code", code_of(secret))
+    browser.click("Confirm", within="main")
+    assert browser.page.locator(".codes li").count() == 10
+    browser.look("recovery-codes")
+    browser.open("/accounts/2fa/app/")
+    assert secret not in browser.page.content()
+    browser.open("/admin/")
     assert "Overview" in browser.page.title()
     browser.look("overview-of-root")
-    browser.open("/admin/second-factor/")
-    assert "Key:" not in browser.text()
     browser.page.context.clear_cookies()
 
     browser.sign_in("root@example.com")
-    browser.look("sign-in-without-code")
-    assert "/admin/login/" in browser.page.url
-    # After a wrong code none is taken for a second; and none is taken twice.
-    browser.page.wait_for_timeout(1_100)
-    later = TOTP(seed, drift=1)
-    browser.sign_in("root@example.com", f"{later.token():06}")
+    browser.look("sign-in-second-step")
+    browser.open("/admin/secrets_app/secret/")
+    assert "/accounts/2fa/authenticate/" in browser.page.url
+    browser.page.context.clear_cookies()
+    browser.sign_in("root@example.com", code_of(secret, steps=1))
     assert "Overview" in browser.page.title()
+
+
+def test_a_person_adds_a_passkey_and_signs_in_with_nothing_else(browser):
+    """Chromium's virtual authenticator on http://localhost, under the pages' content policy."""
+    browser.server = replace(
+        browser.server, base_url=browser.server.base_url.replace("127.0.0.1", "localhost")
+    )
+    session = browser.page.context.new_cdp_session(browser.page)
+    session.send("WebAuthn.enable")
+    device = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    session.send("WebAuthn.addVirtualAuthenticator", {"options": device})
+    browser.sign_in("olga@example.com")
+    browser.open("/accounts/2fa/passkeys/add/")
+    browser.page.fill("#id_name", "Laptop")
+    browser.page.click("main form button")
+    browser.page.wait_for_selector(".codes li")
+    browser.open("/accounts/2fa/")
+    assert "Laptop" in browser.page.content()
+    browser.look("passkeys")
+
+    browser.page.context.clear_cookies()
+    browser.open("/accounts/login/")
+    browser.page.click("text=Sign in with a passkey")
+    browser.page.wait_for_url("**/admin/")
+    assert "Overview" in browser.page.title()
+
+    browser.page.context.clear_cookies()
+    browser.sign_in("olga@example.com")
+    browser.page.click("text=Use a passkey")
+    browser.page.wait_for_url("**/admin/")
+    # The others of this module have no such device.
+    browser.open("/accounts/2fa/")
+    browser.click("Remove", within="main")
+    browser.click("Remove", within="main")
+    assert "None yet" in browser.page.content()
 
 
 def test_every_list_and_a_row_of_each_shows_no_value(olga):

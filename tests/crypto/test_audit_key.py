@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from secrets_app.crypto.aead import Cipher
 from secrets_app.crypto.audit_key import AuditKey
 from secrets_app.crypto.keyring import Keyring
 from secrets_app.crypto.signing import is_signed
@@ -35,6 +36,14 @@ def test_seeds_of_second_factors_have_a_key_of_their_own():
     assert key.seed(b"salt") == hmac.digest(seed_key, b"salt", hashlib.sha256)[:20]
     assert key.seed(b"salt") != key.seed(b"another")
     assert key.seed(b"salt") != key.mac(b"salt")[:20]
+
+
+def test_the_secrets_of_second_factors_have_a_cipher_of_their_own():
+    box = AuditKey(SECRET).factor_cipher.encrypt(b"seed", b"")
+    seal_key = hmac.digest(SECRET, b"vaultsite/v1/second-factor-seal\x01", hashlib.sha256)
+    assert Cipher(seal_key).decrypt(box, b"") == b"seed"
+    with pytest.raises(OpenError):
+        AuditKey(bytes(32)).factor_cipher.decrypt(box, b"")
 
 
 def test_nothing_secret_is_shown():

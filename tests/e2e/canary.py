@@ -125,10 +125,10 @@ def admin_pages(server: Server) -> Iterator[tuple[str, bytes]]:
         with browser.open(request, timeout=30) as answer:
             return str(answer.read().decode())
 
-    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page("/admin/login/"))
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page("/accounts/login/"))
     assert token
-    form = {"username": _OPERATOR, "password": _OPERATORS_PASSWORD}
-    home = page("/admin/login/?next=/admin/", form | {"csrfmiddlewaretoken": token[1]})
+    form = {"login": _OPERATOR, "password": _OPERATORS_PASSWORD}
+    home = page("/accounts/login/?next=/admin/", form | {"csrfmiddlewaretoken": token[1]})
     lists = sorted(set(re.findall(r'href="(/admin/\w+/\w+/)"', home)))
     assert len(lists) > 8, home
     for path in lists:

@@ -245,11 +245,11 @@ _HEADERS = {
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 def test_old_tls_is_refused_and_browsers_are_told_to_be_careful(proxied):
-    for path in ("/v1/health", "/v1/vaults", "/v1/nowhere", "/docs", "/admin/login/"):
+    for path in ("/v1/health", "/v1/vaults", "/v1/nowhere", "/docs", "/accounts/login/"):
         _, headers, _ = proxied.request("GET", path)
         assert {name: headers[name] for name in _HEADERS} == _HEADERS, path
         for cookie in headers.get_all("Set-Cookie") or []:
-            assert path.startswith("/admin")
+            assert path.startswith("/accounts")
             assert {"Secure", "HttpOnly", "SameSite=Strict"} <= set(cookie.split("; "))
     assert headers.get_all("Set-Cookie")
     status, headers, _ = proxied.request("GET", "/v1/health", plain=True)

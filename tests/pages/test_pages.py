@@ -119,7 +119,7 @@ def test_below_v1_there_are_problem_documents_as_before(browser, vault, alice):
 
 def test_a_form_without_its_token_is_a_page(db):
     client = Client(enforce_csrf_checks=True)
-    text = is_page(client.post("/admin/login/", {"username": TOLD}), 403, "Not allowed")
+    text = is_page(client.post("/accounts/login/", {"login": TOLD}), 403, "Not allowed")
     assert TOLD not in text
     assert "Cookies" in text
 

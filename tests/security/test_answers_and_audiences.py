@@ -60,7 +60,11 @@ def test_a_failure_inside_has_the_policy_too(alice, monkeypatch):
 
 
 def test_pages_keep_their_own_policy(db):
-    assert "script-src 'self'" in Client().get("/admin/login/")["Content-Security-Policy"]
+    for path in ("/", "/accounts/login/"):
+        policy = Client().get(path)["Content-Security-Policy"]
+        assert "script-src 'self';" in policy
+        assert "unsafe" not in policy
+    assert "'unsafe-eval'" in Client().get("/docs")["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize(
@@ -68,6 +72,20 @@ def test_pages_keep_their_own_policy(db):
     [
         "https://elsewhere.example/",
         "//elsewhere.example/",
+        "///elsewhere.example/",
+        "/\\elsewhere.example/",
+        "\\\\elsewhere.example/",
+        "http:/elsewhere.example",
+        "https://testserver/admin/",
+        "//testserver/admin/",
+        "/admin/\r\nSet-Cookie: a=b",
+        "/\t/elsewhere.example",
+        " /admin/auth/",
+        "/admin/login/",
+        "/accounts/login/",
+        "/accounts/logout/",
+        "/vault/v1/sys/health",
+        "/" + "a" * 10_000,
         "javascript:alert(1)",
         "/accounts/profile/",
         "/no/such/page",
@@ -80,15 +98,18 @@ def test_pages_keep_their_own_policy(db):
 def test_a_sign_in_ends_at_the_overview_where_next_is_no_page_of_ours(db, target):
     User.objects.create_superuser("root@example.com", PASSWORD)
     client = Client()
-    sent = {"username": "root@example.com", "password": PASSWORD, "next": target}
-    answer = client.post("/admin/login/", sent)
+    sent = {"login": "root@example.com", "password": PASSWORD, "next": target}
+    answer = client.post("/accounts/login/", sent)
     assert (answer.status_code, answer["Location"]) == (302, "/admin/")
+    # Nor where somebody is signed in already, or asks the admin.
+    for page in ("/accounts/login/", "/admin/login/"):
+        assert client.get(page, {"next": target})["Location"] == "/admin/"
     assert client.get("/admin/").status_code == 200
 
 
-@pytest.mark.parametrize("target", ["/admin/secrets_app/vault/?q=a", "/admin/second-factor/"])
+@pytest.mark.parametrize("target", ["/admin/secrets_app/vault/?q=a", "/accounts/2fa/"])
 def test_a_sign_in_goes_on_to_the_page_that_was_asked_for(db, target):
     User.objects.create_superuser("root@example.com", PASSWORD)
-    sent = {"username": "root@example.com", "password": PASSWORD, "next": target}
-    answer = Client().post("/admin/login/", sent)
+    sent = {"login": "root@example.com", "password": PASSWORD, "next": target}
+    answer = Client().post("/accounts/login/", sent)
     assert (answer.status_code, answer["Location"]) == (302, target)

@@ -147,12 +147,12 @@ def test_ways_to_fail_are_counted_together(alice):
         assert Api().post(path, content, **HERE).status_code == 429
 
 
-def test_the_sign_in_form_of_the_admin_is_counted(alice):
+def test_the_sign_in_form_of_pages_is_counted(alice):
     client = Client(REMOTE_ADDR="192.0.2.1")
 
     def attempt(n):
-        form = {"username": f"nobody{n}@example.com", "password": "wrong"}
-        return client.post("/admin/login/", form)
+        form = {"login": f"nobody{n}@example.com", "password": "wrong"}
+        return client.post("/accounts/login/", form)
 
     assert [attempt(n).status_code for n in range(RATE)] == [200] * RATE
     refused = attempt(RATE)
@@ -162,13 +162,11 @@ def test_the_sign_in_form_of_the_admin_is_counted(alice):
 
 
 def test_wrong_codes_of_the_second_factor_are_counted(alice):
-    alice.user.is_staff = True
-    alice.user.save()
     client = Client(REMOTE_ADDR="192.0.2.1")
-    client.force_login(alice.user, backend="django.contrib.auth.backends.ModelBackend")
+    form = {"login": "alice@example.com", "password": PASSWORD}
+    assert client.post("/accounts/login/", form).status_code == 302
     statuses = [
-        client.post("/admin/second-factor/", {"code": "000000"}).status_code
-        for _ in range(RATE + 3)
+        client.post("/accounts/2fa/app/", {"code": "000000"}).status_code for _ in range(RATE + 3)
     ]
     assert statuses == [200] * RATE + [429] * 3
     (burst,) = bursts()

@@ -170,7 +170,8 @@ def test_every_way_to_sign_in_writes_the_same_audit_fields(alice):
         sign_in("alice@example.com", PASSWORD + spoil)
         Api().post("/v1/auth/api-key-token", {"api_key": alice.raw_key + spoil})
         Api().post("/v1/auth/agent-token", {"api_key": agent + spoil})
-        Client().post("/admin/login/", {"username": OPERATOR, "password": PASSWORD + spoil})
+        form = {"login": OPERATOR, "password": PASSWORD + spoil}
+        Client().post("/accounts/login/", form)
     Api(alice.raw_key + "x").get("/v1/auth/me")
     Api(alice.token + "x").get("/v1/auth/me")
     events = AuditEvent.objects.filter(action__startswith="auth.")

@@ -59,8 +59,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def pre_login(self, request: HttpRequest, user: User, **hook: Any) -> HttpResponse | None:
         """Go on only with somebody who is active, in a session with a new key."""
         if not user.is_active:
+            method = method_of(request, user)
             clear_login(request)
-            _refuse(request, user.email, "inactive")
+            _refuse(request, user.email, "inactive", method)
             answer: HttpResponse = self.respond_user_inactive(request, user)
             return answer
         # What is half signed in is nothing that somebody else has put here.
@@ -109,5 +110,5 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return not is_way_out and match.app_name not in ("secrets_app", "vault_api")
 
 
-def _refuse(request: HttpRequest, email: str, reason: str) -> None:
-    record_sign_in(request, user=None, email=email, method="session", reason=reason)
+def _refuse(request: HttpRequest, email: str, reason: str, method: str = "session") -> None:
+    record_sign_in(request, user=None, email=email, method=method, reason=reason)

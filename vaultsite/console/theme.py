@@ -8,12 +8,14 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 
-def _page(title: str, icon: str, model: str, app: str = "secrets_app") -> dict[str, Any]:
+def _page(
+    title: str, icon: str, model: str, app: str = "secrets_app", permission: str = ""
+) -> dict[str, Any]:
     return {
         "title": title,
         "icon": icon,
         "link": reverse_lazy(f"admin:{app}_{model}_changelist"),
-        "permission": _may_see(f"{app}.view_{model}"),
+        "permission": _may_see(permission or f"{app}.view_{model}"),
     }
 
 
@@ -29,7 +31,7 @@ def _may_see(permission: str) -> Callable[[HttpRequest], bool]:
     return lambda request: request.user.has_perm(permission)
 
 
-# Heading → its lists: title, icon, model and the app of the model, if it is another one.
+# Heading → its lists: title, icon, model, and if they are others its app and the permission to see it.
 _LISTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "Secrets": (
         ("Vaults", "inventory_2", "vault"),
@@ -42,6 +44,7 @@ _LISTS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("Agents", "smart_toy", "agent"),
         ("People", "person", "user", "accounts"),
         ("Groups", "group", "group", "auth"),
+        ("Web sessions", "devices", "usersession", "usersessions", "accounts.view_user"),
     ),
     "Keys": (
         ("API keys", "vpn_key", "apikey"),
