@@ -41,6 +41,8 @@ _NAMES = {
 }
 # Pinned, and not installed here: for other Pythons or platforms.
 _ELSEWHERE = {"async-timeout": {"Apache-2.0"}, "colorama": {"BSD-3-Clause"}}
+# Read in the package itself, since its metadata say less: BSD, and MIT for what it was forked from.
+_READ = {"qrcode": {"BSD-3-Clause", "MIT"}}
 _PIN = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
 
 
@@ -59,6 +61,8 @@ def licences(package: str) -> set[str]:
         said = metadata(package)
     except PackageNotFoundError:
         return _ELSEWHERE.get(package, {"unknown"})
+    if package in _READ:
+        return _READ[package]
     classifiers = [
         each.rpartition(" :: ")[2]
         for each in said.get_all("Classifier") or []

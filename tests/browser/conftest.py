@@ -126,7 +126,7 @@ def browser(admin_server: tuple[Server, dict[str, Any]], chromium: Any) -> Itera
     page.on(
         "request",
         lambda request: (
-            request.url.startswith((server.base_url, "data:"))
+            request.url.startswith((one.server.base_url, "data:"))
             or one.troubles.append(f"asked {request.url}")
         ),
     )

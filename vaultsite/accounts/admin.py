@@ -124,7 +124,7 @@ def _factors_of(row: User) -> Any:
 class WebSessionAdmin(ReadOnlyAdmin):
     """Browsers that somebody is signed in with. The key of a session is a credential, so none is shown."""
 
-    list_display = ("user_link", "ip", "user_agent", "created_at", "last_seen_at")
+    list_display = ("who", "user_agent", "created_at", "last_seen_at")
     list_select_related = ("user",)
     search_fields = ("user__email", "ip")
     date_hierarchy = "created_at"
@@ -133,6 +133,10 @@ class WebSessionAdmin(ReadOnlyAdmin):
     readonly_fields = ("user_link",)
     actions = ("end",)
     user_link = related("user", "email")
+
+    @admin.display(description="person and address", ordering="user__email")
+    def who(self, row: UserSession) -> str:
+        return f"{row.user} from {row.ip}"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UserSession]:
         return super().get_queryset(request).defer("session_key", "data")
