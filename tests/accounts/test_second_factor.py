@@ -250,6 +250,8 @@ def test_it_is_removed_by_who_proves_it_with_a_code(root, secret, clock):
     clock.shift(301)
     answer = client.post(f"{AGAIN}?next={removal()}", {"code": code_of(secret)})
     assert answer.headers["Location"] == removal()
+    event = AuditEvent.objects.get(action="auth.reauthenticate")
+    assert (event.actor_id, event.details) == (root.principal.pk, {"method": "session_totp"})
     assert client.post(removal()).headers["Location"] == FACTORS
     assert not Authenticator.objects.exists()
     assert not AuditEvent.objects.filter(action="auth.second_factor_add").exists()
@@ -275,6 +277,15 @@ def test_nobody_changes_it_with_a_session_alone(root, clock):
     assert reasons()[-1] == "bad_credentials"
     client.post("/accounts/reauthenticate/", {"password": PASSWORD})
     assert client.get(APP).status_code == 200
+
+
+def test_without_its_event_nobody_has_proved_anything(root, clock, unwritable_log):
+    client, _ = sign_in()
+    clock.shift(301)
+    with unwritable_log():
+        sent = {"password": PASSWORD}
+        assert client.post("/accounts/reauthenticate/", sent).status_code == 500
+    assert client.get(APP).status_code == 302
 
 
 def test_without_its_event_nothing_is_set_up_or_removed(root, secret, unwritable_log, clock):

@@ -3,9 +3,12 @@
 from uuid import uuid4
 
 from allauth.account.authentication import get_authentication_records
+from django.db import transaction
 from django.http import HttpRequest
 
+from secrets_app.admin.acting import actor_of
 from secrets_app.services.access import client_address
+from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.caller import Actor
 from secrets_app.services.identity import record_session_sign_in
 from vaultsite.accounts.models import User
@@ -21,9 +24,9 @@ METHODS = {
 def method_of(request: HttpRequest, user: User) -> str:
     """Return how somebody has come as far as they have: `session`, or with a factor `session_totp`, …"""
     used = [
-        record.get("type")
-        for record in get_authentication_records(request, user)
-        if record.get("method") == "mfa" and not record.get("reauthenticated")
+        each.get("type")
+        for each in get_authentication_records(request, user)
+        if each.get("method") == "mfa" and not each.get("reauthenticated")
     ]
     return METHODS[used[-1]] if used else "session"
 
@@ -31,7 +34,20 @@ def method_of(request: HttpRequest, user: User) -> str:
 def has_shown_factor(request: HttpRequest, user: User) -> bool:
     """Tell whether this session belongs to somebody who has shown a second factor in it."""
     records = get_authentication_records(request, user)
-    return any(record.get("method") == "mfa" for record in records)
+    return any(each.get("method") == "mfa" for each in records)
+
+
+def record_again(request: HttpRequest, *, method: str) -> None:
+    """Leave the event of somebody who is signed in and has proved it once more."""
+    actor = actor_of(request)
+    with transaction.atomic():
+        record(
+            "auth.reauthenticate",
+            SUCCESS,
+            actor=actor,
+            resource=Resource("principal", actor.id),
+            details={"method": method},
+        )
 
 
 def record_sign_in(

@@ -29,6 +29,7 @@ from vaultsite.accounts.forms import (
 )
 from vaultsite.accounts.models import User
 from vaultsite.accounts.second_factor import PASSKEY, RECOVERY_CODES, TOTP, is_set_up
+from vaultsite.accounts.sign_in import METHODS, record_again
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -92,10 +93,20 @@ class PasswordAgain(ReauthenticateView):  # type: ignore[misc]
     form_class = PasswordAgainForm
     template_name = "accounts/again.html"
 
+    def form_valid(self, form: PasswordAgainForm) -> HttpResponse:
+        record_again(self.request, method="session")
+        answer: HttpResponse = super().form_valid(form)
+        return answer
+
 
 class CodeAgain(ReauthenticateWithCode):  # type: ignore[misc]
     form_class = CodeAgainForm
     template_name = "accounts/again.html"
+
+    def form_valid(self, form: CodeAgainForm) -> HttpResponse:
+        record_again(self.request, method=METHODS[form.authenticator.type])
+        answer: HttpResponse = super().form_valid(form)
+        return answer
 
 
 class PasskeyAgain(ReauthenticateWebAuthnView):  # type: ignore[misc]
@@ -103,6 +114,7 @@ class PasskeyAgain(ReauthenticateWebAuthnView):  # type: ignore[misc]
     template_name = "accounts/again.html"
 
     def form_valid(self, form: PasskeyAgainForm) -> HttpResponse:
+        record_again(self.request, method=METHODS["webauthn"])
         form.save()
         answer: HttpResponse = super(ReauthenticateWebAuthnView, self).form_valid(form)
         return answer
