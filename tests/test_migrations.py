@@ -7,7 +7,7 @@ from django.db.migrations.loader import MigrationLoader
 # What was there before the first release, when no older code could be running.
 BEFORE_FIRST_RELEASE = {"secrets_app": 4, "accounts": 1}
 # What copies rows and leaves those that older code reads. tests/accounts/test_moved_second_factor.py
-_COPIES = {"accounts.0003_one_second_factor"}
+_COPIES = {"accounts.0004_copy_second_factors"}
 ADDITIVE = (
     migrations.CreateModel,
     migrations.AddIndex,

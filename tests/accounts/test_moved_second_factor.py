@@ -44,7 +44,7 @@ def _base32(seed):
 
 
 def migrate():
-    import_module("vaultsite.accounts.migrations.0003_one_second_factor").copy(apps, None)
+    import_module("vaultsite.accounts.migrations.0004_copy_second_factors").copy(apps, None)
 
 
 def works_once_after(clock, secret):
