@@ -165,6 +165,11 @@ def test_a_challenge_is_answered_once(passkey):
     wrong["response"]["signature"] = "AAAA"
     assert client.post(SECOND_STEP, {"credential": json.dumps(wrong)}).status_code == 200
     assert client.post(SECOND_STEP, sent).status_code == 200
+    alone = browser()
+    sent = {"credential": passkey.get(json.loads(alone.get(PASSWORDLESS).content))}
+    assert alone.post(PASSWORDLESS, {"credential": json.dumps(wrong)}).status_code == 200
+    assert alone.post(PASSWORDLESS, sent).status_code == 200
+    assert not is_inside(alone)
     other, _ = sign_in()
     other.get(SECOND_STEP)
     assert other.post(SECOND_STEP, sent).status_code == 200

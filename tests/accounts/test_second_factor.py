@@ -333,6 +333,17 @@ def test_new_recovery_codes_end_the_old_ones(root, clock):
     assert AuditEvent.objects.filter(action="auth.recovery_codes_renew").count() == 1
 
 
+def test_new_recovery_codes_take_a_fresh_proof(root, secret, clock):
+    client, _ = sign_in(code=code_of(secret))
+    clock.shift(301)
+    answer = client.post(f"{CODES}new/")
+    assert answer.headers["Location"].startswith(AGAIN)
+    answer = client.post(answer.headers["Location"], {"code": code_of(secret)}, follow=True)
+    assert answer.redirect_chain[-1][0] == FACTORS
+    assert not AuditEvent.objects.filter(action="auth.recovery_codes_renew").exists()
+    assert client.post(f"{CODES}new/").headers["Location"] == CODES
+
+
 def test_nobody_has_recovery_codes_alone(root):
     client, _ = sign_in()
     assert client.post(f"{CODES}new/").status_code == 403
@@ -341,7 +352,10 @@ def test_nobody_has_recovery_codes_alone(root):
 
 
 def test_who_has_lost_it_is_helped_by_an_operator(root, secret):
+    lost, _ = sign_in(code=code_of(secret))
+    AuditEvent.objects.all().delete()
     assert "root@example.com" in run("remove_second_factor", "root@example.com")
+    assert lost.get("/admin/").status_code == 302
     event = AuditEvent.objects.get()
     assert (event.action, event.actor_type) == ("auth.second_factor_remove", "operator")
     assert event.resource_id == root.principal.pk

@@ -16,7 +16,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.safestring import mark_safe
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from secrets_app.admin.acting import actor_of
 from secrets_app.errors import Conflict
@@ -179,8 +179,11 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
 
 
 @for_who_is_sure
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def renew_recovery_codes(request: HttpRequest) -> HttpResponse:
+    """Make new ones. GET is who had to prove themselves first, and chooses again."""
+    if request.method != "POST":
+        return redirect("mfa_index")
     try:
         factors.renew_recovery_codes(user=person(request), actor=actor_of(request))
     except Conflict as error:

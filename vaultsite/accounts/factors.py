@@ -100,7 +100,10 @@ def remove_factor(*, user: User, factor_id: int, actor: Actor) -> None:
 
 
 def forget_factors(*, user: User, actor: Actor) -> bool:
-    """Remove all factors and recovery codes, as an operator. Returns False when there are none."""
+    """Remove all factors and recovery codes, as an operator. Returns False when there are none.
+
+    All web sessions of the person end: what they have lost may be signed in.
+    """
     with transaction.atomic():
         locked(user)
         removed, _ = Authenticator.objects.filter(user=user).delete()
@@ -108,6 +111,7 @@ def forget_factors(*, user: User, actor: Actor) -> bool:
         if not removed and not former:
             return False
         _record(REMOVE, user, actor, {"factor": "all"})
+        end_web_sessions(user)
     return True
 
 
