@@ -24,9 +24,9 @@ METHODS = {
 def method_of(request: HttpRequest, user: User) -> str:
     """Return how somebody has come as far as they have: `session`, or with a factor `session_totp`, …"""
     used = [
-        each.get("type")
-        for each in get_authentication_records(request, user)
-        if each.get("method") == "mfa" and not each.get("reauthenticated")
+        record.get("type")
+        for record in get_authentication_records(request, user)
+        if record.get("method") == "mfa" and not record.get("reauthenticated")
     ]
     return METHODS[used[-1]] if used else "session"
 
@@ -34,7 +34,7 @@ def method_of(request: HttpRequest, user: User) -> str:
 def has_shown_factor(request: HttpRequest, user: User) -> bool:
     """Tell whether this session belongs to somebody who has shown a second factor in it."""
     records = get_authentication_records(request, user)
-    return any(each.get("method") == "mfa" for each in records)
+    return any(record.get("method") == "mfa" for record in records)
 
 
 def record_again(request: HttpRequest, *, method: str) -> None:
