@@ -29,6 +29,21 @@ def test_it_signs_in_with_a_password_and_revokes_the_token(server, demo):
         assert client.vaults.list().meta.status == 401
 
 
+def test_it_refreshes_its_token_without_keeping_a_refresh_token(server, demo):
+    with create_client(base_url=server.base_url) as client:
+        first = client.auth.login(demo["email"], demo["password"]).data
+        for _ in range(2):
+            fresh = client.auth.refresh()
+            assert fresh.meta.status == 200
+            assert fresh.data["access_token"] != first["access_token"]
+            assert client.vaults.list().error is None
+        assert client.auth.revoke_token().meta.status == 204
+        assert client.auth.refresh().meta.status == 401
+    with create_client(base_url=server.base_url) as client:
+        client.auth.api_key_token(demo["api_key"])
+        assert client.auth.refresh().meta.status == 400
+
+
 def test_it_sets_and_gets_a_secret(client, demo):
     written = client.secrets.set(
         demo["vault_id"],
