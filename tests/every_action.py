@@ -109,7 +109,7 @@ def make_world(alice: Person, bob: Person, folder: Path) -> World:
     )
     approval = {"user_code": let_in["user_code"]}
     Api(signed_in["access_token"]).post("/v1/auth/device/approve", approval)
-    return World(
+    world = World(
         alice,
         vault,
         policy,
@@ -124,6 +124,8 @@ def make_world(alice: Person, bob: Person, folder: Path) -> World:
         waiting,
         let_in,
     )
+    web_session(world)
+    return world
 
 
 def _policy(world: World) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.core.management import CommandError
 from django.db import connection
 from django.utils import timezone
@@ -197,6 +198,7 @@ def test_a_session_from_before_it_was_set_up_is_ended(root):
     forced = browser()  # as one that the sign-in has not noted anything in
     client, _ = sign_in()
     set_up_app(client)
+    assert UserSession.objects.count() == 1
     forced.force_login(root)
     for each in (early, forced):
         answer = each.get("/admin/secrets_app/secret/")
