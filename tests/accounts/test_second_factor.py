@@ -199,6 +199,7 @@ def test_a_session_from_before_it_was_set_up_is_ended(root):
     client, _ = sign_in()
     set_up_app(client)
     assert UserSession.objects.count() == 1
+    root.refresh_from_db()
     forced.force_login(root)
     for each in (early, forced):
         answer = each.get("/admin/secrets_app/secret/")
