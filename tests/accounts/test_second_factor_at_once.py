@@ -9,7 +9,7 @@ from secrets_app.services.identity import open_factor
 from tests.accounts.sign_in import code_of
 from tests.api.test_concurrency import all_at_once
 from vaultsite.accounts.factors import new_secret
-from vaultsite.accounts.models import User
+from vaultsite.accounts.models import CodeCheck, User
 from vaultsite.accounts.second_factor import check_code
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,6 +20,7 @@ def root():
     user = User.objects.create_superuser("root@example.com", "x")
     Authenticator.objects.create(user=user, type="totp", data={"secret": new_secret()})
     RecoveryCodes.activate(user)
+    CodeCheck.objects.create(user=user)  # to insert it would make the others wait
     return user
 
 
