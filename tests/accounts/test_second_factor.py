@@ -10,7 +10,9 @@ from django.core.management import CommandError
 from django.db import connection
 from django.utils import timezone
 
-from secrets_app.models import AuditEvent
+from secrets_app.keys import keyring
+from secrets_app.models import AuditEvent, AuditKey
+from secrets_app.services.sealing.audit_keys import forget_audit_key
 from tests.accounts.sign_in import (
     AGAIN,
     APP,
@@ -375,8 +377,6 @@ def test_strangers_do_not_see_the_pages(client, db, page):
 
 
 def test_it_survives_the_rotation_of_the_root_key(root, secret, settings, tmp_path):
-    from secrets_app.services.sealing.audit_keys import forget_audit_key
-
     old = settings.SECRETS_APP["ROOT_KEY_URLS"]
     run("create_root_key", f"file:{tmp_path}/new.key")
     both = [f"file:{tmp_path}/new.key", *old]
@@ -396,3 +396,17 @@ def test_the_admin_tells_what_somebody_has_and_no_secret(root, secret):
         assert not [each for each in row.data.values() if len(str(each)) > 2 and str(each) in page]
     for model in ("mfa/authenticator", "account/emailaddress", "socialaccount/socialtoken"):
         assert client.get(f"/admin/{model}/").status_code in (302, 404)
+
+
+def test_a_code_is_right_after_there_is_a_newer_audit_key(root, secret):
+    """The secret is sealed by the key of its time, which its row names."""
+    ring = keyring()
+    newer = ring.create_audit_key(2)
+    AuditKey.objects.create(
+        number=2,
+        root_key_id=newer.root_key_id,
+        wrapped=newer.blob,
+        public_key=ring.open_audit_key(newer).public_key,
+    )
+    forget_audit_key()
+    assert sign_in(code=code_of(secret))[1].status_code == 302
