@@ -1,3 +1,4 @@
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -73,6 +74,21 @@ def test_every_field_is_kept_and_given_back(alice, robot, vault):
     assert answer["conditions"] == conditions
     assert answer["expires_at"] == "2030-01-01T00:00:00Z"
     assert alice.api.get(url(vault)).json() == {"policies": [answer]}
+
+
+def test_policies_are_listed_oldest_first(alice, bob, vault, time_machine):
+    start = datetime(2027, 1, 1, tzinfo=UTC)
+    for n in (3, 1, 4, 2, 5):
+        time_machine.move_to(start + timedelta(minutes=n), tick=False)
+        alice.api.post(url(vault), for_person(bob, f"p{n}"))
+    listed = alice.api.get(url(vault)).json()["policies"]
+    assert [each["secret_path_pattern"] for each in listed] == ["p1", "p2", "p3", "p4", "p5"]
+
+
+def test_a_policy_that_is_not_there_is_404(alice, vault):
+    for method, content in (("PUT", {"permissions": ["read"]}), ("DELETE", None)):
+        answer = alice.api.request(method, url(vault, uuid4()), content)
+        assert (answer.status_code, answer.json()["detail"]) == (404, "There is no such policy.")
 
 
 BAD = [

@@ -90,6 +90,15 @@ def test_a_lockout_without_an_end_is_told_to_come_back_in_a_quarter_of_an_hour(a
     assert (answer.status_code, answer["Retry-After"]) == (429, "900")
 
 
+def test_a_wrong_password_of_a_project_without_lockouts(alice, settings):
+    """The app does not need django-axes."""
+    settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if not each.startswith("axes.")]
+    settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+    settings.AXES_ENABLED = False
+    assert with_password(password="wrong").status_code == 401
+    assert last_event() == failure(alice, "password", "bad_credentials")
+
+
 def test_a_locked_account_is_told_so_even_where_its_address_failed_too_often(alice, settings):
     settings.AXES_FAILURE_LIMIT = 1
     settings.SECRETS_APP = settings.SECRETS_APP | {"AUTH_FAILURE_RATE": "1/minute"}
