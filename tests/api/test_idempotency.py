@@ -6,7 +6,7 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from secrets_app.models import IdempotencyKey, Secret, SecretVersion, Vault
+from secrets_app.models import IdempotencyKey, Policy, Secret, SecretVersion, Vault
 from secrets_app.services.transactions.idempotency import (
     CLAIM_LASTS,
     KEPT_FOR,
@@ -184,8 +184,13 @@ def test_any_visible_text_is_a_key(alice, vault, key):
     assert put(alice.api, vault, key=key).json()["version"] == 1
 
 
-def test_every_post_that_changes_something_takes_a_key(alice, vault):
-    headers = {"Idempotency-Key": "same"}
+def test_every_post_that_changes_something_takes_a_key(alice, bob, vault):
+    policy = {
+        "secret_path_pattern": "**",
+        "principal_type": "user",
+        "principal_id": str(bob.principal.pk),
+        "permissions": ["read"],
+    }
     put(alice.api, vault, key="first")
     base = f"/v1/vaults/{vault.id}"
     cases = [
@@ -193,6 +198,7 @@ def test_every_post_that_changes_something_takes_a_key(alice, vault):
         (f"{base}/secret-rotate/a", {}),
         (f"{base}/secret-version-disable/a/1", None),
         (f"{base}/secrets:batchWrite", {"secrets": [{"path": "b"} | body()]}),
+        (f"{base}/policies", policy),
     ]
     for number, (url, content) in enumerate(cases):
         headers = {"Idempotency-Key": f"case-{number}"}
@@ -207,6 +213,7 @@ def test_every_post_that_changes_something_takes_a_key(alice, vault):
     assert (one.status_code, two.status_code) == (200, 200)
     assert Vault.objects.filter(name="made once").count() == 1
     assert SecretVersion.objects.filter(secret__path="b").count() == 1
+    assert Policy.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

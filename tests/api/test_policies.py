@@ -4,7 +4,10 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import Group
 
+from secrets_app.errors import InvalidInput
 from secrets_app.models import AuditEvent, Policy
+from secrets_app.services.access.policies import NewPolicy, create_policy
+from secrets_app.services.identity.identification import identify
 from tests.cast import allow, body, deny, secret_url, vault_of
 
 
@@ -129,6 +132,29 @@ def test_what_makes_no_sense_is_400_with_the_field_and_makes_nothing(
     (named,) = response.json()["errors"]
     assert named.split(".")[0] == field
     assert not Policy.objects.exists()
+
+
+GRANTABLE = "read, write, delete, rotate"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("principal_type", "everybody", "Known are: user, agent, group."),
+        ("permissions", [], "This is a list of one or more permissions."),
+        ("permissions", "read", "This is a list of one or more permissions."),
+        ("permissions", ["read", 5], "This is a list of one or more permissions."),
+        ("permissions", ["read", "own"], f"Unknown permission. Known are: {GRANTABLE}."),
+        ("effect", "maybe", "Known are: allow, deny."),
+    ],
+)
+def test_whoever_comes_by_no_door_is_told_the_same(alice, bob, vault, field, value, told):
+    """The doors know what a policy is; the use case does not rely on that."""
+    caller = identify(bearer=alice.token, vault_id=vault.pk, address=None, request_id=uuid4())
+    new = NewPolicy(**for_person(bob) | {field: value})
+    with pytest.raises(InvalidInput) as refused:
+        create_policy(caller=caller, vault_id=vault.pk, new=new)
+    assert refused.value.errors == {field: [told]}
 
 
 def test_the_kind_must_fit_the_principal(alice, bob, robot, vault):
@@ -290,7 +316,7 @@ def test_a_group_makes_members_of_a_vault(alice, bob, vault, written, team):
 
 def test_an_unknown_group_is_400(alice, vault):
     response = alice.api.post(url(vault), for_group("nobody"))
-    assert list(response.json()["errors"]) == ["principal_id"]
+    assert response.json()["errors"] == {"principal_id": ["You are in no such group."]}
 
 
 def test_groups_come_with_the_same_single_query(alice, bob, vault, team, django_assert_num_queries):
