@@ -96,6 +96,9 @@ def test_an_agent_that_belongs_to_nobody_does_not_work(robot):
     assert token.get("/v1/auth/me").status_code == 200
     Agent.objects.filter(pk=robot.principal.pk).delete()
     assert token.get("/v1/auth/me").status_code == 401
+    assert sign_in({"api_key": robot.raw_key}).status_code == 401
+    event = AuditEvent.objects.filter(resource_id=robot.principal.pk).latest("id")
+    assert event.details == {"method": "agent_key", "reason": "inactive_owner"}
 
 
 def test_whoever_has_agents_cannot_be_deleted_but_only_deactivated(bob, agent):

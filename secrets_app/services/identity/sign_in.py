@@ -106,7 +106,9 @@ def sign_in_with_agent_key(
     if agent_id is not None and agent_id != key.principal_id:
         refuse("agent_key", "other_agent", key.principal, actor)
     _check_key("agent_key", key, actor)
-    agent: Agent = key.principal.agent
+    agent: Agent | None = getattr(key.principal, "agent", None)
+    if agent is None:
+        _refuse("agent_key", "inactive_owner", key.principal, actor)
     token = _accept(
         "agent_key",
         key.principal,
