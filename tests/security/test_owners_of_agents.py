@@ -91,7 +91,7 @@ def test_what_explains_says_so_too(alice, bob, vault, agent):
     assert "ci" not in run("whocan", vault.pk, "a", "read")
 
 
-def test_an_agent_that_belongs_to_nobody_does_not_work(robot):
+def test_an_agent_that_belongs_to_nobody_does_not_work(alice, robot, vault):
     token = robot.api
     assert token.get("/v1/auth/me").status_code == 200
     Agent.objects.filter(pk=robot.principal.pk).delete()
@@ -99,6 +99,9 @@ def test_an_agent_that_belongs_to_nobody_does_not_work(robot):
     assert sign_in({"api_key": robot.raw_key}).status_code == 401
     event = AuditEvent.objects.filter(resource_id=robot.principal.pk).latest("id")
     assert event.details == {"method": "agent_key", "reason": "inactive_owner"}
+    query = f"principal_id={robot.principal.pk}&path=a&permission=read"
+    answer = alice.api.get(f"/v1/vaults/{vault.id}/access?{query}").json()
+    assert (answer["allowed"], answer["reason"]) == (False, "inactive_principal")
 
 
 def test_whoever_has_agents_cannot_be_deleted_but_only_deactivated(bob, agent):
