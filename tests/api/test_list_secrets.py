@@ -1,3 +1,4 @@
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -167,6 +168,19 @@ def test_a_bad_parameter_is_400_and_named(alice, filled, query):
 
 def test_a_doubled_parameter_is_400(alice, filled):
     assert alice.api.get(list_url(filled) + "?prefix=a&prefix=b").status_code == 400
+
+
+def test_a_list_is_judged_by_address_and_time(alice, bob, filled, time_machine):
+    start = datetime(2027, 1, 1, tzinfo=UTC)
+    for pattern, fields in (
+        ("a", {"conditions": {"ip_allowlist": ["127.0.0.0/8"]}}),
+        ("b", {"conditions": {"ip_allowlist": ["198.51.100.0/24"]}}),
+        ("a/b", {"expires_at": start}),
+        ("a/c", {"expires_at": start + timedelta(microseconds=1)}),
+    ):
+        allow(bob, filled, pattern, "read", **fields)
+    time_machine.move_to(start, tick=False)
+    assert paths(bob, filled) == ["a", "a/c"]
 
 
 def test_filters_narrow_the_list(alice, vault):

@@ -254,6 +254,17 @@ def test_a_request_with_the_token_of_an_agent_whose_owner_left(robot):
     assert last_event() == failure_of_a_bearer(robot.principal.pk, "inactive_owner")
 
 
+def test_an_agent_works_until_its_owner_expires_to_the_instant(robot, time_machine):
+    now = timezone.now()
+    time_machine.move_to(now, tick=False)
+    owner = Principal.objects.filter(agents__principal=robot.principal)
+    owner.update(expires_at=now + timedelta(microseconds=1))
+    assert robot.api.get("/v1/vaults").status_code == 200
+    owner.update(expires_at=now)
+    assert robot.api.get("/v1/vaults").status_code == 401
+    assert last_event() == failure_of_a_bearer(robot.principal.pk, "inactive_owner")
+
+
 @pytest.mark.parametrize(
     ("bearer", "reason"),
     [

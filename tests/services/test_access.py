@@ -5,9 +5,11 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from secrets_app.errors import Forbidden, NotFound
+from secrets_app.models.request_state import Fetch
 from secrets_app.policy.decision import Permission, Reason
 from secrets_app.services.access.authorization import authorize
 from secrets_app.services.identity.identification import identify
+from secrets_app.services.secrets.reveal import reveal_secret
 from tests.cast import allow, body, deny, secret_url
 
 
@@ -49,6 +51,22 @@ def test_a_caller_brought_for_one_vault_is_nobody_in_another(alice, vault):
     caller = identified(alice, vault.id)
     with pytest.raises(NotFound):
         authorize(caller=caller, vault_id=uuid4(), path="a", permission=Permission.READ)
+
+
+def test_what_was_read_along_for_one_path_never_stands_for_another(alice, vault):
+    for path in ("a", "b"):
+        alice.api.put(secret_url(vault, path), body(f"of {path}"))
+    caller = identify(
+        bearer=alice.token,
+        vault_id=vault.pk,
+        address=None,
+        request_id=uuid4(),
+        path="a",
+        fetch=Fetch.CURRENT,
+    )
+    for path in ("a", "b"):
+        revealed = reveal_secret(caller=caller, vault_id=vault.pk, path=path)
+        assert revealed.value.reveal() == f"of {path}".encode()
 
 
 def test_a_denial_whose_event_cannot_be_written_is_no_quiet_denial(charlie, vault, unwritable_log):
