@@ -3,10 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from axes.models import AccessAttempt
 
 from secrets_app.models import Agent, AuditEvent
+from secrets_app.vault_api.views.signing_in import WRONG_PASSWORD
 from tests.cast import PASSWORD, Api, allow
+from tests.spellings import found_in
 from tests.vault_api.conftest import Door
+
+TYPED = "my-" + "pass-is-7q2x"
 
 
 @pytest.fixture
@@ -83,6 +88,20 @@ def test_wrong_passwords_lock_out_here_as_they_do_there(alice, nobodys):
     assert int(locked["Retry-After"]) > 0
     over_v1 = Api().post("/v1/auth/token", {"email": "alice@example.com", "password": PASSWORD})
     assert over_v1.status_code == 429
+
+
+def test_an_address_that_is_none_is_written_nowhere(alice, nobodys, caplog):
+    """People type passwords into the wrong field, and this one is a part of the path."""
+    caplog.set_level("DEBUG")
+    for password in ("wrong", PASSWORD):
+        answer = nobodys("PUT", f"auth/userpass/login/{TYPED}", {"password": password})
+        assert (answer.status_code, answer.json()["errors"]) == (400, [WRONG_PASSWORD])
+    attempts = list(AccessAttempt.objects.values())
+    assert attempts
+    logged = "\n".join(record.getMessage() for record in caplog.records)
+    assert "failure" in logged
+    for sink in (logged, repr(attempts), repr(list(AuditEvent.objects.values()))):
+        assert found_in(sink.encode(), TYPED) == []
 
 
 def test_attempts_count_for_both_doors_together(alice, nobodys, settings):
