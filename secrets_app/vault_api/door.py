@@ -261,8 +261,9 @@ def _path(raw: str) -> str:
 
 def _folder(raw: str) -> str:
     """`""` for the top, otherwise with a slash at its end."""
-    folder = raw.removesuffix("/")
-    return f"{parse_path(folder)}/" if folder else ""
+    if not raw:
+        return ""
+    return f"{parse_path(raw.removesuffix('/'))}/"
 
 
 def whole_number(value: Any) -> int | None:

@@ -221,6 +221,20 @@ def test_post_is_put_and_list_is_a_query_too(alice, vault, door):
     assert mine("LIST", "team/metadata/x").json()["data"]["keys"] == ["y", "z/"]
 
 
+def test_a_folder_has_one_slash_at_its_end_at_most(alice, vault, door):
+    mine = door(alice)
+    mine.put("team/a/b", {"n": 1})
+    for folder, status in (
+        ("", 200),
+        ("/", 200),
+        ("//", 400),
+        ("/a", 200),
+        ("/a/", 200),
+        ("/a//", 400),
+    ):
+        assert mine("LIST", f"team/metadata{folder}").status_code == status, folder
+
+
 def test_a_list_is_of_what_the_caller_may_read_alone(alice, bob, vault, door):
     for path in ("a/x", "a/y", "b/x", "c", "a-b", "a/deep/er", "d/one/two"):
         door(alice).put(f"team/{path}", {"n": 1})
