@@ -21,6 +21,8 @@ SecretsAppError
 ├── TooLarge                    a body or value is over its limit
 ├── InconsistentVault           a vault's marks contradict its keys: the database was edited
 ├── SourceError                 the source of an import cannot be read
+├── OutboundError               another host must not be asked, or did not answer as it should
+│   └── IssuerUnavailable       the keys of a token issuer cannot be had now
 ├── BackupError                 no backup could be written
 └── CryptoError                 sealing or opening failed
     ├── EnvelopeError           the stored bytes are not an envelope
@@ -185,6 +187,20 @@ class InconsistentVault(SecretsAppError):
 
 class SourceError(SecretsAppError):
     detail = "What secrets are imported from cannot be read."
+
+
+class OutboundError(SecretsAppError):
+    """`reason` is a code, for events and logs. It never says what a lookup found, or what was answered."""
+
+    detail = "Another host could not be asked."
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"{type(self).detail} ({reason.replace('_', ' ')})")
+
+
+class IssuerUnavailable(OutboundError):
+    detail = "The keys of a token issuer cannot be had now."
 
 
 class BackupError(SecretsAppError):

@@ -1,11 +1,13 @@
 """Request bodies: read up to a bound, and as JSON that means the same to every reader."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from secrets_app.conf import app_settings
 from secrets_app.errors import TooLarge
+from secrets_app.strict_json import parse_json
+
+__all__ = ["max_body_bytes", "parse_json", "read_body"]
 
 # JSON may spell one byte of a value in six (`\\u0041`); the rest of a body is small.
 _ESCAPE_FACTOR = 6
@@ -27,34 +29,3 @@ def read_body(stream: Any, meta: Mapping[str, Any], *, limit: int) -> bytes:
     if len(raw) > limit:
         raise TooLarge("The body", limit)
     return raw
-
-
-def parse_json(raw: bytes, **number_parsers: Any) -> Any:
-    """Parse UTF-8 JSON (RFC 8259). Refuses what other parsers read differently: duplicate names, NaN and
-    infinities, lone surrogates, a byte order mark.
-
-    `number_parsers` are `parse_int` and `parse_float` of `json.loads`. Raises ValueError.
-    """
-    try:
-        data = json.loads(
-            raw.decode("utf-8"),
-            parse_constant=_refuse,
-            object_pairs_hook=_unique_names,
-            **number_parsers,
-        )
-        if b"\\u" in raw:
-            json.dumps(data, ensure_ascii=False, default=str).encode("utf-8")
-    except RecursionError:
-        raise ValueError("too deep") from None
-    return data
-
-
-def _refuse(_: str) -> None:
-    raise ValueError("not a JSON number")
-
-
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name appears twice")
-    return members

@@ -13,7 +13,13 @@ logger = logging.getLogger("secrets_app.api")
 RETRY_AFTER_S = 5
 # What may pass by itself: the caller is told to come back. An InternalError is the database's own: of a
 # server that was the leader of its cluster a moment ago, or is about to be.
-PASSING = (errors.ProviderUnavailable, OperationalError, InterfaceError, InternalError)
+PASSING = (
+    errors.ProviderUnavailable,
+    errors.IssuerUnavailable,
+    OperationalError,
+    InterfaceError,
+    InternalError,
+)
 
 
 def log_failure(exc: Exception, request_id: UUID | None) -> None:
@@ -24,7 +30,7 @@ def log_failure(exc: Exception, request_id: UUID | None) -> None:
         what += f" {getattr(exc.__cause__, 'sqlstate', None) or ''}".rstrip()
     if isinstance(exc, errors.SecretsAppError):
         what += f": {exc.detail}"
-    if not isinstance(exc, errors.ProviderError):  # that one says it all
+    if not isinstance(exc, (errors.ProviderError, errors.OutboundError)):  # those say it all
         what += "\n" + "".join(traceback.format_tb(exc.__traceback__))
     extra = {"request_id": None if request_id is None else str(request_id)}
     logger.error("request %s failed with %s", request_id, what, extra=extra)
