@@ -11,8 +11,9 @@ from typing import Any, Generic, TypeVar
 from django.conf import settings
 from limits import parse
 
-from secrets_app.errors import ConfigurationError
+from secrets_app.errors import ConfigurationError, OutboundError
 from secrets_app.networks import Network, parse_network
+from secrets_app.outbound import parse_url
 
 CONTRACT_TYPES = (
     "password",
@@ -74,6 +75,7 @@ class AppSettings:
             "RATE_LIMIT",
             "SIGN_IN_RATE_LIMIT",
             "AUTH_FAILURE_RATE",
+            "FEDERATION_ISSUERS",
             "RATE_LIMIT_STORAGE",
             "AUDIT_LOG",
             "AUDIT_SEAL_ALARM",
@@ -201,6 +203,22 @@ class AppSettings:
         """Failed attempts of one address (IPv6: of one /64) that are an event each, such as `60/minute`
         (the default). Beyond it they are refused and counted. Empty: no limit."""
         return self._rate("AUTH_FAILURE_RATE", "60/minute")
+
+    @setting
+    def FEDERATION_ISSUERS(self) -> dict[str, str | None]:
+        """Issuers of tokens for agents that may be at any address: issuer → file with the certificate
+        authorities to trust there, None for the system's. Given as a list of `issuer` or `issuer|file`.
+        Default: none; others are asked at public addresses, on port 443."""
+        issuers: dict[str, str | None] = {}
+        for each in self._strings("FEDERATION_ISSUERS"):
+            issuer, _, ca_file = each.partition("|")
+            try:
+                parse_url(issuer, any_port=True)
+            except OutboundError:
+                message = "FEDERATION_ISSUERS must be a list of https URLs, or URL|CA file."
+                raise ConfigurationError(message) from None
+            issuers[issuer] = ca_file or None
+        return issuers
 
     @setting
     def RATE_LIMIT_STORAGE(self) -> str:

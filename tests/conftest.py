@@ -18,7 +18,8 @@ from tests.providers.backends import softhsm
 
 # No database is touched there, so they run with the first one only.
 _WITHOUT_DATABASE = [
-    Path(__file__).parent / name for name in ("crypto", "policy", "providers", "sources")
+    Path(__file__).parent / name
+    for name in ("crypto", "federation", "policy", "providers", "sources")
 ]
 
 
@@ -137,6 +138,23 @@ def _fresh_rates() -> Iterator[None]:
     _limiter.cache_clear()
     yield
     forget()
+
+
+@pytest.fixture(scope="session")
+def issuer_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from tests.issuers import Server
+
+    server = Server(tmp_path_factory.mktemp("issuers"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def issuer(issuer_server: Any, settings: Any) -> Any:
+    """An issuer with keys of each kind, which FEDERATION_ISSUERS names."""
+    made = issuer_server.issuer()
+    settings.SECRETS_APP = settings.SECRETS_APP | {"FEDERATION_ISSUERS": made.setting}
+    return made
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ class World:
     policy: Policy
     agent_id: str
     agent_key: str
+    identity_id: str
     spare_key: ApiKey
     folder: Path
     operator: Client
@@ -95,6 +96,7 @@ def make_world(alice: Person, bob: Person, folder: Path) -> World:
         alice.api.put(secret_url(vault, path), body())
     alice.api.delete(secret_url(vault, "gone"))
     agent = alice.api.post("/v1/agents", {"name": "ci"}).json()
+    identity = alice.api.post(f"/v1/agents/{agent['agent']['id']}/identities", _identity()).json()
     spare, _ = create_api_key(principal=alice.principal, name="spare", actor=OPERATOR)
     policy = allow(bob, vault, "a", "read")
     operator = operator_client()
@@ -115,6 +117,7 @@ def make_world(alice: Person, bob: Person, folder: Path) -> World:
         policy,
         agent["agent"]["id"],
         agent["api_key"],
+        identity["id"],
         spare,
         folder,
         operator,
@@ -126,6 +129,15 @@ def make_world(alice: Person, bob: Person, folder: Path) -> World:
     )
     web_session(world)
     return world
+
+
+def _identity() -> dict[str, Any]:
+    return {
+        "name": "ci",
+        "issuer": "https://token.actions.githubusercontent.com",
+        "audience": "https://vault.example.com",
+        "claims": {"sub": "repo:acme/api:ref:refs/heads/main"},
+    }
 
 
 def _policy(world: World) -> dict[str, Any]:
@@ -190,6 +202,12 @@ ROUTES: dict[tuple[str, str], Callable[[World], Any]] = {
     ("POST", "/v1/agents/<item_id>/rotate-key"): lambda w: w.api.post(
         f"/v1/agents/{w.agent_id}/rotate-key"
     ),
+    ("POST", "/v1/agents/<agent_id>/identities"): lambda w: w.api.post(
+        f"/v1/agents/{w.agent_id}/identities", _identity()
+    ),
+    ("DELETE", "/v1/agents/<agent_id>/identities/<item_id>"): lambda w: w.api.delete(
+        f"/v1/agents/{w.agent_id}/identities/{w.identity_id}"
+    ),
     ("POST", "/v1/vaults"): lambda w: w.api.post("/v1/vaults", {"name": "another"}),
     ("DELETE", _V): lambda w: w.api.delete(w.at("")),
     ("POST", _V + "/policies"): lambda w: w.api.post(w.at("/policies"), _policy(w)),
@@ -250,6 +268,8 @@ SILENT_ROUTES = {
     ("GET", "/v1/agents"),
     ("GET", "/v1/agents/me"),
     ("GET", "/v1/agents/<item_id>"),
+    ("GET", "/v1/agents/<agent_id>/identities"),
+    ("GET", "/v1/agents/<agent_id>/identities/<item_id>"),
     ("GET", "/v1/vaults"),
     ("GET", _V),
     ("GET", _V + "/policies"),

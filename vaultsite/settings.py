@@ -306,6 +306,7 @@ SECRETS_APP = {
     "RATE_LIMIT": env.str("RATE_LIMIT", default="6000/minute"),
     "SIGN_IN_RATE_LIMIT": env.str("SIGN_IN_RATE_LIMIT", default="120/minute"),
     "AUTH_FAILURE_RATE": env.str("AUTH_FAILURE_RATE", default="60/minute"),
+    "FEDERATION_ISSUERS": env.list("FEDERATION_ISSUERS", default=[]),
     "RATE_LIMIT_STORAGE": CACHE_URL if CACHE_URL.startswith("redis") else "memory://",
     "AUDIT_LOG": env.bool("AUDIT_LOG", default=False),
     "AUDIT_SEAL_ALARM": _whole("AUDIT_SEAL_ALARM", 300),

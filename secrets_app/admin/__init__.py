@@ -4,6 +4,7 @@ It never shows a value, not even its ciphertext: each admin lists the columns it
 """
 
 from secrets_app.admin import (
+    agent_identity,
     audit,
     idempotency,
     policy,
@@ -15,6 +16,7 @@ from secrets_app.admin import (
 )
 
 __all__ = [
+    "agent_identity",
     "audit",
     "idempotency",
     "policy",

@@ -29,6 +29,10 @@ _AFTER_WRITE: dict[str, dict[str, str]] = {
     "versions_disable": _NEW_VERSION,
     "policies_explain": _SAME_PATH,
 }
+_IDENTITIES = {"agent_id": "$response.body#/agent/id"}
+_SAME_AGENT = {"agent_id": "$request.path.agent_id"}
+_NEW_IDENTITY = _SAME_AGENT | {"item_id": "$response.body#/id"}
+_SAME_IDENTITY = _SAME_AGENT | {"item_id": "$request.path.item_id"}
 _AGENT = {"item_id": "$response.body#/agent/id"}
 # Names that go into the body, not among the parameters.
 _NEW_KEY = {"api_key": "$response.body#/api_key"}
@@ -110,7 +114,19 @@ _LINKS: dict[tuple[str, str], dict[str, dict[str, str]]] = {
         "agents_update": _AGENT,
         "agents_rotate_key": _AGENT,
         "agents_destroy": _AGENT,
+        "agent_identities_create": _IDENTITIES,
+        "agent_identities_list": _IDENTITIES,
         "auth_with_agent_key": _NEW_AGENT_KEY,
+    },
+    ("agent_identities_create", "201"): {
+        "agent_identities_retrieve": _NEW_IDENTITY,
+        "agent_identities_destroy": _NEW_IDENTITY,
+        "agent_identities_list": _SAME_AGENT,
+    },
+    ("agent_identities_destroy", "204"): {
+        "agent_identities_retrieve": _SAME_IDENTITY,
+        "agent_identities_destroy": _SAME_IDENTITY,
+        "agent_identities_list": _SAME_AGENT,
     },
     ("agents_rotate_key", "200"): {
         "agents_destroy": _AGENT,

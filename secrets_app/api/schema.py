@@ -113,6 +113,7 @@ def operation(**what: Any) -> Callable[[_Handler], _Handler]:
 
 
 ITEM_ID = OpenApiParameter("item_id", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH)
+AGENT_ID = OpenApiParameter("agent_id", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH)
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "pattern": "^[!-~]+$", "minLength": 1, "maxLength": 255},

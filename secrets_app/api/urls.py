@@ -4,6 +4,7 @@ from django.urls import include, path, re_path
 from rest_framework.routers import Route, SimpleRouter
 
 from secrets_app.api.views.account import AccountViewSet, ApiKeyViewSet
+from secrets_app.api.views.agent_identities import AgentIdentityViewSet
 from secrets_app.api.views.agents import AgentViewSet
 from secrets_app.api.views.audit import AuditViewSet
 from secrets_app.api.views.auth import AuthViewSet, WellKnownViewSet
@@ -116,6 +117,16 @@ v1 = [
         "agents/<item_id>/rotate-key",
         AgentViewSet.as_view({"post": "rotate_key"}),
         name="agent-rotate-key",
+    ),
+    path(
+        "agents/<agent_id>/identities",
+        AgentIdentityViewSet.as_view({"get": "list", "post": "create"}),
+        name="agent-identities",
+    ),
+    path(
+        "agents/<agent_id>/identities/<item_id>",
+        AgentIdentityViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
+        name="agent-identity",
     ),
     path("audit/events", AuditViewSet.as_view({"get": "list"}), name="audit-events"),
     path(

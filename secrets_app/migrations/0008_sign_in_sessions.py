@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("secrets_app", "0006_secret_settings"),
+        ("secrets_app", "0007_agent_identities"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

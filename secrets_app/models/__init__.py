@@ -1,3 +1,4 @@
+from secrets_app.models.agent_identity import AgentIdentity, AssertionUse
 from secrets_app.models.audit import AuditEvent, AuditKey, AuditSeal
 from secrets_app.models.idempotency import IdempotencyKey
 from secrets_app.models.policy import Policy
@@ -10,7 +11,9 @@ from secrets_app.sql import any_of  # noqa: F401  (registers the lookup `path__a
 
 __all__ = [
     "Agent",
+    "AgentIdentity",
     "ApiKey",
+    "AssertionUse",
     "AuditEvent",
     "AuditKey",
     "AuditSeal",

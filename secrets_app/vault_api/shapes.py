@@ -28,6 +28,7 @@ SETTINGS = _object(
     custom_metadata={"type": "object", "maxProperties": 64, "additionalProperties": _NOTE},
 )
 APPROLE = _object(("role_id", "secret_id"), role_id=_TEXT, secret_id=_TEXT)
+JWT = _object(("role", "jwt"), role=_TEXT, jwt=_TEXT)
 USERPASS = _object(("password",), password=_TEXT)
 TOKEN = _object(ttl={"type": "string", "pattern": "^[0-9]{1,4}[hms]$"})
 PATHS = _object(path=_TEXT, paths={"type": "array", "items": _TEXT, "maxItems": 100})

@@ -136,6 +136,13 @@ USERPASS = Route(
         body=shapes.USERPASS,
     ),
 )
+_JWT = Action(
+    act=signing_in.jwt,
+    access=Access.SIGN_IN,
+    summary="Sign in as an agent, with a token of another issuer",
+    body=shapes.JWT,
+)
+JWT, KUBERNETES = Route("/auth/jwt/login", PUT=_JWT), Route("/auth/kubernetes/login", PUT=_JWT)
 OTHER_LOGIN = Route(
     "/auth/{method}/login",
     PUT=Action(
@@ -231,7 +238,9 @@ urlpatterns = [
     re_path(rf"{_MOUNT}/destroy/{_PATH}", DESTROY, name="destroy"),
     path("v1/auth/approle/login", APPROLE, name="approle"),
     re_path(r"^v1/auth/userpass/login/(?P<email>[^/]+)\Z", USERPASS, name="userpass"),
-    re_path(r"^v1/auth/(?P<method>jwt|kubernetes|oidc)/login\Z", OTHER_LOGIN, name="other-login"),
+    path("v1/auth/jwt/login", JWT, name="jwt"),
+    path("v1/auth/kubernetes/login", KUBERNETES, name="kubernetes"),
+    re_path(r"^v1/auth/(?P<method>oidc)/login\Z", OTHER_LOGIN, name="other-login"),
     path("v1/auth/token/lookup-self", LOOKUP, name="lookup-self"),
     path("v1/auth/token/renew-self", RENEW, name="renew-self"),
     path("v1/auth/token/create", CREATE, name="token-create"),

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from secrets_app.models import (
     ApiKey,
+    AssertionUse,
     AuditEvent,
     AuditKey,
     AuditSeal,
@@ -21,6 +22,7 @@ from secrets_app.models import (
 )
 from secrets_app.services.audit.seal import seal_events
 from tests.cast import PASSWORD, Api, allow, body, secret_url
+from tests.issuers import claims_of, jwk, sign
 from vaultsite.accounts.models import User
 
 CANARY = "canary-" + "8d41f0"
@@ -31,6 +33,7 @@ MODELS = [model for model in site._registry if model._meta.app_label == "secrets
 def filled(alice, bob, robot, vault):
     """A row in every table."""
     allow(bob, vault, "a/**", "read")
+    made_with_a_token(alice)
     headers = {"Idempotency-Key": "once"}
     alice.api.put(secret_url(vault), body(CANARY, metadata={"tags": ["x"]}), headers=headers)
     settings = secret_url(vault).replace("/secrets/", "/secret-settings/")
@@ -40,6 +43,17 @@ def filled(alice, bob, robot, vault):
     Api().post("/v1/auth/token", {"email": "alice@example.com", "password": PASSWORD})
     Api().post("/v1/auth/device/code", {"client_id": "cli"})
     seal_events()
+
+
+def made_with_a_token(alice):
+    """An agent's identity, and a sign-in by it."""
+    made = alice.api.post("/v1/agents", {"name": "ci"}).json()["agent"]["id"]
+    keys, claims = {"keys": [jwk("ed25519")]}, claims_of("https://i.example.com", jti="j")
+    fields = {"name": "a", "issuer": claims["iss"], "audience": claims["aud"], "jwks": keys}
+    fields |= {"claims": {"sub": "w"}, "single_use": True}
+    assert alice.api.post(f"/v1/agents/{made}/identities", fields).status_code == 201
+    content = {"agent_id": made, "assertion": sign("ed25519", claims)}
+    assert Api().post("/v1/auth/agent-token", content).status_code == 200
 
 
 def forbidden():
@@ -52,6 +66,7 @@ def forbidden():
     texts += SignInSession.objects.get().handle_digest, SignInSession.objects.get().refresh_digest
     device = DeviceRequest.objects.get()
     texts += device.device_digest, device.user_code_digest
+    texts += AssertionUse.objects.values_list("assertion_digest", flat=True)
     texts += User.objects.values_list("password", flat=True)
     raws = [sealed, wrapped, bytes(IdempotencyKey.objects.get().request_digest)]
     raws += [bytes(AuditKey.objects.get().wrapped), bytes(AuditSeal.objects.first().signature)]

@@ -45,7 +45,8 @@ def url(route, vault_id):
     route = re.sub(r"\(\?P<vault_id>[^)]*\)|<vault_id>", str(vault_id), route)
     route = re.sub(r"\(\?P<path>.*?\*\)(\\Z)?", "some/path", route)
     route = re.sub(r"\(\?P<number>[^)]*\)(\\Z)?", "1", route)
-    route = route.replace("<item_id>", str(uuid4()))
+    for name in ("<item_id>", "<agent_id>"):
+        route = route.replace(name, str(uuid4()))
     assert "<" not in route, f"teach this test to fill in {route}"
     return route
 

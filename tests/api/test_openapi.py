@@ -28,6 +28,7 @@ def test_every_route_is_in_it_and_nothing_else(document):
             route.replace("(?P<vault_id>[^/]+)", "{vault_id}")
             .replace("<vault_id>", "{vault_id}")
             .replace("<item_id>", "{item_id}")
+            .replace("<agent_id>", "{agent_id}")
             .replace(r"(?P<path>[\s\S]*)", "{path}")
             .replace("(?P<number>[^/]*)", "{number}")
             .removesuffix(r"\Z"),

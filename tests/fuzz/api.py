@@ -35,7 +35,7 @@ _TOGETHER = {
     "vaults_create|secrets_(update|destroy|undelete|retrieve)|versions_.*": "",
     "vaults_create|vaults_destroy|policies_.*": "",
     "vaults_create|secrets_(list|retrieve)|batches_.*": "",
-    "agents_.*|auth_with_agent_key|audit_.*": "use_after_free",
+    "agents_.*|agent_identities_.*|auth_with_agent_key|audit_.*": "use_after_free",
     "api_keys_.*|auth_with_api_key|audit_.*": "",
 }
 _SET = "\n--- chains ---\n"

@@ -180,3 +180,15 @@ def test_a_database_that_is_away_or_damaged(tmp_path, kind):
     assert ("root keys", "ok") in told
     assert not {about for about, _ in told} & {"migrations", "audit log"}
     assert "s3cr3t" not in done.stdout + done.stderr
+
+
+def test_the_issuers_that_settings_name(alice, issuer, settings):
+    assert f"{issuer.url} has 3 keys" in found("issuers", "ok")
+    issuer.go_away()
+    assert "docs/workloads.md" in found("issuers", "failure")
+    issuer.publish("rsa", keys=[{"kty": "oct"}])
+    findings, _ = examine()
+    about = {each["status"] for each in findings if each["about"] == "issuers"}
+    assert about == {"warning"}
+    settings.SECRETS_APP = settings.SECRETS_APP | {"FEDERATION_ISSUERS": [issuer.url]}
+    assert "certificate not valid" in found("issuers", "failure")

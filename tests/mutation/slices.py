@@ -128,6 +128,20 @@ SLICES = (
         ("api/test_sessions.py", "security/test_refresh_tokens.py"),
     ),
     Slice(
+        "workloads",
+        (
+            "services/identity/agent_identities.py",
+            "services/identity/assertion_sign_in.py",
+            "services/identity/identity_ends.py",
+        ),
+        (
+            "api/test_agent_identities.py",
+            "api/test_assertion_sign_in.py",
+            "security/test_assertion_attacks.py",
+            "services/test_purge.py",
+        ),
+    ),
+    Slice(
         "tokens",
         (
             "services/identity/tokens.py",

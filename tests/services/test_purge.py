@@ -10,6 +10,7 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from secrets_app.models import (
+    AssertionUse,
     AuditEvent,
     IdempotencyKey,
     Policy,
@@ -20,7 +21,9 @@ from secrets_app.models import (
     VaultKey,
 )
 from secrets_app.services.secrets.purge import count_purgeable, purge_deleted
+from tests.api.test_assertion_sign_in import agent_id, identity, sign_in  # noqa: F401
 from tests.cast import PASSWORD, Api, allow, body, secret_url, vault_of
+from tests.issuers import claims_of, sign
 
 RETENTION = timedelta(days=30)
 TICK = timedelta(microseconds=1)
@@ -31,6 +34,7 @@ NOTHING = {
     "revoked_tokens": 0,
     "sign_in_sessions": 0,
     "device_requests": 0,
+    "past_sign_ins": 0,
 }
 
 
@@ -304,3 +308,42 @@ def test_two_purges_at_once_destroy_a_vault_once(alice, vault, clock, monkeypatc
     monkeypatch.setattr(module, "_shred", after_another)
     assert purge_deleted(now=timezone.now(), on_progress=lambda _: None).vaults == 0
     assert AuditEvent.objects.filter(action="vault.destroy").count() == 1
+
+
+def test_a_sign_in_is_remembered_while_its_token_or_the_assertion_could_be_used(
+    alice,
+    agent_id,  # noqa: F811
+    issuer,
+    clock,
+):
+    """One that may sign in once must not be forgotten while it could sign in again, nor a token that ends
+    with its identity."""
+    short, long = {"max_age_seconds": 60}, {"max_age_seconds": 10_000}
+    made = [
+        identity(alice, agent_id, issuer, single_use=True, audience=audience, **more).json()
+        for audience, more in (("short", short), ("long", long))
+    ]
+    tokens = [
+        sign("ed25519", claims_of(issuer.url, aud=audience, jti=audience, exp=2**40))
+        for audience in ("short", "long")
+    ]
+    first = sign_in(agent_id, tokens[0]).json()
+    assert sign_in(agent_id, tokens[1]).status_code == 200
+    assert first["expires_in"] == 3600
+    ends = {str(each.identity_id): each.expires_at - timezone.now() for each in uses()}
+    assert ends == {
+        made[0]["id"]: timedelta(seconds=3600),
+        made[1]["id"]: timedelta(seconds=10_000),
+    }
+    day = timedelta(days=1)
+    clock(timedelta(seconds=3600) + day)
+    assert purge() == NOTHING
+    clock(timedelta(seconds=3600) + day + TICK)
+    assert purge() == NOTHING | {"past_sign_ins": 1}
+    clock(timedelta(seconds=10_000) + day + TICK)
+    assert purge() == NOTHING | {"past_sign_ins": 1}
+    assert not uses()
+
+
+def uses():
+    return list(AssertionUse.objects.all())

@@ -7,7 +7,9 @@ from axes.models import AccessAttempt
 
 from secrets_app.models import Agent, AuditEvent
 from secrets_app.vault_api.views.signing_in import WRONG_PASSWORD
+from tests.api.test_assertion_sign_in import agent_id, identity  # noqa: F401
 from tests.cast import PASSWORD, Api, allow
+from tests.issuers import claims_of, kubernetes, sign
 from tests.spellings import found_in
 from tests.vault_api.conftest import Door
 
@@ -121,10 +123,61 @@ def test_requests_count_for_both_doors_together(alice, vault, door, settings):
 
 
 def test_a_way_to_sign_in_that_is_not_there_says_so(nobodys):
-    for method in ("jwt", "kubernetes"):
-        answer = nobodys("POST", f"auth/{method}/login", {"role": "x", "jwt": "y"})
-        assert answer.status_code == 404
-        assert "no handler for route" in answer.json()["errors"][0]
+    answer = nobodys("POST", "auth/oidc/login", {"role": "x", "jwt": "y"})
+    assert answer.status_code == 404
+    assert "no handler for route" in answer.json()["errors"][0]
+
+
+@pytest.mark.parametrize("method", ["jwt", "kubernetes"])
+def test_a_workload_signs_in_with_a_token_of_its_own(
+    alice,
+    vault,
+    agent_id,  # noqa: F811
+    issuer,
+    nobodys,
+    method,
+):
+    alice.api.request("PATCH", f"/v1/agents/{agent_id}", {"name": "deploy"})
+    claims = {"sub": "system:serviceaccount:prod:api"}
+    assert identity(alice, agent_id, issuer, claims=claims).status_code == 201
+    token = sign("rsa", kubernetes(issuer.url))
+    for role in (agent_id, "deploy"):
+        answer = nobodys("POST", f"auth/{method}/login", {"role": role, "jwt": token})
+        assert answer.status_code == 200, answer.content
+        auth = answer.json()["auth"]
+        assert (auth["entity_id"], auth["metadata"]) == (agent_id, {"role": role})
+        assert (auth["lease_duration"], auth["orphan"]) == (3600, True)
+        assert Door(auth["client_token"])("GET", "auth/token/lookup-self").status_code == 200
+    event = AuditEvent.objects.filter(action="auth.success").first()
+    assert event.details["door"] == "kv2"
+    assert event.details["method"] == "assertion"
+
+
+def test_a_role_that_is_not_one_agents_and_a_token_that_is_not_its_are_denied_alike(
+    alice,
+    bob,
+    agent_id,  # noqa: F811
+    issuer,
+    nobodys,
+):
+    identity(alice, agent_id, issuer)
+    good = sign("rsa", claims_of(issuer.url))
+
+    def login(role, token=good):
+        return nobodys("PUT", "auth/jwt/login", {"role": role, "jwt": token})
+
+    assert login("ci").status_code == 200
+    wrong = [login("CI"), login(""), login("ci\0"), login("x" * 300), login(str(bob.principal.pk))]
+    wrong += [login("ci", "x.y.z"), login("ci", good[:-3]), login("ci", "")]
+    # Where two have a name, it is nobody's; an agent that is gone has none.
+    other = bob.api.post("/v1/agents", {"name": "ci"}).json()["agent"]["id"]
+    wrong.append(login("ci"))
+    for answer in wrong:
+        assert (answer.status_code, answer.json()) == (403, {"errors": ["permission denied"]})
+    bob.api.delete(f"/v1/agents/{other}")
+    assert login("ci").status_code == 200
+    for content in ({}, {"role": "ci"}, {"role": 5, "jwt": good}, {"role": "ci", "jwt": [good]}):
+        assert nobodys("PUT", "auth/jwt/login", content).status_code == 400
 
 
 def test_any_kind_of_credential_is_taken_in_either_header(alice, vault):

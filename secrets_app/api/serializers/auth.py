@@ -1,9 +1,12 @@
+from typing import Any
+
 from django.utils import timezone
 from rest_framework import serializers
 
 from secrets_app.api.serializers.agents import IdField
 from secrets_app.api.serializers.base import SparseSerializer, StrictSerializer
 from secrets_app.api.serializers.fields import InstantField, NameField, StringField
+from secrets_app.federation.assertion import MAX_CHARS as MAX_ASSERTION_CHARS
 from secrets_app.models import ApiKey, Principal, SignInSession
 
 
@@ -37,8 +40,24 @@ class RefreshedTokenSerializer(TokenSerializer):
 
 
 class AgentSignInSerializer(StrictSerializer):
-    api_key = StringField(max_length=128)
-    agent_id = IdField(required=False)
+    """An agent's key, or a token of another issuer."""
+
+    api_key = StringField(max_length=128, required=False)
+    assertion = StringField(
+        max_length=MAX_ASSERTION_CHARS,
+        required=False,
+        help_text="In place of `api_key`: a JWT that an identity of the agent accepts.",
+    )
+    agent_id = IdField(required=False, help_text="Required with `assertion`.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("api_key" in attrs) is ("assertion" in attrs):
+            message = "Give `api_key` or `assertion`, and not both."
+            raise serializers.ValidationError({"api_key": [message]})
+        if "assertion" in attrs and "agent_id" not in attrs:
+            message = "An `assertion` does not say for which agent it is."
+            raise serializers.ValidationError({"agent_id": [message]})
+        return attrs
 
 
 class AgentTokenSerializer(TokenSerializer):

@@ -29,6 +29,7 @@ from secrets_app.services.identity import (
     refresh_session,
     sign_in_with_agent_key,
     sign_in_with_api_key,
+    sign_in_with_assertion,
     sign_in_with_password,
     sign_out,
 )
@@ -75,19 +76,22 @@ class AuthViewSet(ApiViewSet):
         return token_response(sign_in_with_api_key(actor=anonymous(request), **body.validated_data))
 
     @operation(
-        summary="Exchange an agent's key for a token",
+        summary="Exchange an agent's key, or a token of another issuer, for a token",
         request=AgentSignInSerializer,
         responses={200: AgentTokenSerializer} | _SIGN_IN_PROBLEMS,
     )
     def with_agent_key(self, request: Request) -> Response:
-        """With `agent_id` the key must be that agent's."""
+        """With `agent_id` the key must be that agent's. With `assertion` in place of `api_key`, a token of
+        another issuer that one of the agent's identities accepts."""
         body = AgentSignInSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        issued, agent = sign_in_with_agent_key(
-            api_key=body.validated_data["api_key"],
-            agent_id=body.validated_data.get("agent_id"),
-            actor=anonymous(request),
-        )
+        given, actor = body.validated_data, anonymous(request)
+        if "assertion" in given:
+            issued, agent = sign_in_with_assertion(actor=actor, **given)
+        else:
+            issued, agent = sign_in_with_agent_key(
+                api_key=given["api_key"], agent_id=given.get("agent_id"), actor=actor
+            )
         return token_response(issued, agent_id=str(agent.pk), vault_ids=agent.vault_ids)
 
     @operation(

@@ -1,13 +1,24 @@
 """Identify who calls: people and agents, their credentials and tokens.
 
 `identification` finds the holder of a credential: the first step of each request. `sign_in` exchanges
-credentials for tokens. `sessions` are what people are signed in by, `devices` and `device_approval` let
-devices in. `tokens` and `signing_keys` issue and verify tokens. `api_keys`, `agents`, `principals` and
-`account` manage what their names say. `passwords` and `second_factor` are what people prove their
+credentials for tokens, `assertion_sign_in` tokens of other issuers. `sessions` are what people are signed
+in by, `devices` and `device_approval` let devices in. `tokens` and `signing_keys` issue and verify tokens.
+`api_keys`, `agents`, `agent_identities`, `principals` and `account` manage what their names say.
+`identity_ends` is what ends with an identity. `passwords` and `second_factor` are what people prove their
 identity with. `roles` lists what people may do in the admin.
 """
 
 from secrets_app.services.identity.account import change_password, get_account, rename_account
+from secrets_app.services.identity.agent_identities import (
+    DEFAULT_AGE_S,
+    MAX_AGE_S,
+    MIN_AGE_S,
+    NewIdentity,
+    create_identity,
+    delete_identity,
+    get_identity,
+    list_identities,
+)
 from secrets_app.services.identity.agents import (
     DEFAULT_TTL_S,
     MAX_TTL_S,
@@ -29,6 +40,10 @@ from secrets_app.services.identity.api_keys import (
     digest_api_key,
     list_api_keys,
     revoke_api_key,
+)
+from secrets_app.services.identity.assertion_sign_in import (
+    sign_in_by_role,
+    sign_in_with_assertion,
 )
 from secrets_app.services.identity.derived_tokens import derive_token
 from secrets_app.services.identity.device_approval import (
@@ -66,22 +81,28 @@ from secrets_app.services.identity.signing_keys import key_set
 from secrets_app.services.identity.tokens import IssuedToken, issue_token, read_token
 
 __all__ = [
+    "DEFAULT_AGE_S",
     "DEFAULT_TTL_S",
+    "MAX_AGE_S",
     "MAX_TTL_S",
+    "MIN_AGE_S",
     "MIN_TTL_S",
     "ROLES",
     "Approver",
     "IssuedToken",
     "NewAgent",
     "NewDevice",
+    "NewIdentity",
     "activate_person",
     "agents_of",
     "approve_device",
     "approver_of",
     "change_password",
     "create_api_key",
+    "create_identity",
     "deactivate_agent",
     "deactivate_person",
+    "delete_identity",
     "deny_device",
     "derive_token",
     "digest_api_key",
@@ -89,6 +110,7 @@ __all__ = [
     "end_tokens",
     "get_account",
     "get_agent",
+    "get_identity",
     "get_own_agent",
     "hand_over_agent",
     "identify",
@@ -96,6 +118,7 @@ __all__ = [
     "key_set",
     "list_agents",
     "list_api_keys",
+    "list_identities",
     "list_sessions",
     "look_at_device",
     "open_factor",
@@ -112,8 +135,10 @@ __all__ = [
     "revoke_api_key",
     "rotate_agent_key",
     "seal_factor",
+    "sign_in_by_role",
     "sign_in_with_agent_key",
     "sign_in_with_api_key",
+    "sign_in_with_assertion",
     "sign_in_with_password",
     "sign_out",
     "start_device",

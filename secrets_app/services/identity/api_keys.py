@@ -17,6 +17,7 @@ from secrets_app.models import ApiKey, Principal
 from secrets_app.services.access.refusals import refuse_as_unknown
 from secrets_app.services.audit import SUCCESS, Event, Resource, record, record_all
 from secrets_app.services.caller import Actor
+from secrets_app.services.identity.identity_ends import end_identities, made_with
 
 USER_KEY_PREFIX = "1ck_"
 AGENT_KEY_PREFIX = "ocv_"
@@ -90,9 +91,10 @@ def revoke_api_key(
     *, key_id: UUID, principal_id: UUID | None, actor: Actor, keep_children: bool = False
 ) -> int:
     """End a key and the tokens made with it, from the next request on; so too, unless `keep_children`,
-    every key made with it, those of agents included, and with those, and so on. Each leaves an event.
+    every key made with it, those of agents included, and with those, and so on, and every identity of an
+    agent that was made with any of them. Each leaves an event.
 
-    Returns how many others were ended. `principal_id` None is for operators: anybody's key. Raises
+    Returns how many other keys were ended. `principal_id` None is for operators: anybody's key. Raises
     NotFound; for somebody else's with an event.
     """
     keys = ApiKey.objects.filter(pk=key_id)
@@ -108,6 +110,17 @@ def revoke_api_key(
             events += [
                 Event("key.revoke", SUCCESS, Resource("api_key", each), because) for each in others
             ]
+            if not keep_children:
+                ended = end_identities(made_with([key_id, *others]), now=timezone.now())
+                events += [
+                    Event(
+                        "agent_identity.delete",
+                        SUCCESS,
+                        Resource("agent_identity", each.pk),
+                        because | {"agent_id": str(each.agent_id)},
+                    )
+                    for each in ended
+                ]
             record_all(events, actor=actor)
     if found:
         return len(others)

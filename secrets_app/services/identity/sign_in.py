@@ -108,7 +108,7 @@ def sign_in_with_agent_key(
     _check_key("agent_key", key, actor)
     agent: Agent | None = getattr(key.principal, "agent", None)
     if agent is None:
-        _refuse("agent_key", "inactive_owner", key.principal, actor)
+        refuse("agent_key", "inactive_owner", key.principal, actor)
     token = _accept(
         "agent_key",
         key.principal,

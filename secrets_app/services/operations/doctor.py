@@ -17,11 +17,13 @@ from django.db.models import Max
 from django.utils import timezone
 
 from secrets_app.conf import app_settings
-from secrets_app.errors import ConfigurationError, CryptoError
+from secrets_app.errors import ConfigurationError, CryptoError, IssuerUnavailable
+from secrets_app.federation.issuers import fetch_keys
 from secrets_app.models import AuditEvent, AuditKey, VaultKey
 from secrets_app.services.audit import OPERATOR, SUCCESS, Resource, record
 from secrets_app.services.audit.health import seal_lag
 from secrets_app.services.identity.agents import count_stopped
+from secrets_app.services.identity.assertion_sign_in import key_source
 from secrets_app.services.keys.health import providers
 from secrets_app.services.secrets.purge import count_purgeable
 
@@ -67,6 +69,7 @@ def examine() -> list[Finding]:
         ("root keys", _root_keys_in_use),
         ("audit log", _audit_writing),
         ("audit log", _audit_sealing),
+        ("issuers", _issuers),
         ("clock", lambda: _clock(connection)),
         ("purging", _purging),
         ("agents", _agents_without_owner),
@@ -234,6 +237,20 @@ def _clock(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         said = f"The newest event is {ahead_s:.1f} seconds in the future."
     advice = "Expiry and tokens go by this clock: keep all machines on NTP (timedatectl)."
     yield Finding("clock", status, said, advice)
+
+
+def _issuers() -> Iterator[Finding]:
+    """Ask each issuer of FEDERATION_ISSUERS for its keys, as a sign-in would."""
+    for issuer in app_settings.FEDERATION_ISSUERS:
+        try:
+            keys = fetch_keys(key_source(issuer))
+        except IssuerUnavailable as error:
+            said = f"{issuer}: {error.detail}"
+            advice = "Look at its discovery document from here: docs/workloads.md, «When it fails»."
+            yield Finding("issuers", Status.FAILURE, said, advice)
+        else:
+            said = f"{issuer} has {len(keys.public)} keys that can be used"
+            yield Finding("issuers", Status.OK if keys.public else Status.WARNING, said)
 
 
 def _database_time(connection: BaseDatabaseWrapper) -> datetime | None:

@@ -20,6 +20,7 @@ from secrets_app.models import (
 )
 from secrets_app.models.vault import is_destroyed
 from secrets_app.services.audit import OPERATOR, SUCCESS, Event, Resource, record, record_all
+from secrets_app.services.identity.assertion_sign_in import count_past_uses, forget_past_uses
 from secrets_app.services.identity.devices import old_devices
 from secrets_app.services.transactions.idempotency import (
     count_old_keys,
@@ -40,6 +41,7 @@ class Purged:
     revoked_tokens: int = 0
     sign_in_sessions: int = 0
     device_requests: int = 0
+    past_sign_ins: int = 0
 
 
 def count_purgeable(*, now: datetime) -> Purged:
@@ -54,6 +56,7 @@ def count_purgeable(*, now: datetime) -> Purged:
         revoked_tokens=_ended_tokens(now).count(),
         sign_in_sessions=_ended_sessions(now).count(),
         device_requests=old_devices(now=now).count(),
+        past_sign_ins=count_past_uses(now=now),
     )
 
 
@@ -80,6 +83,7 @@ def purge_deleted(*, now: datetime, on_progress: Callable[[int], None]) -> Purge
     purged.revoked_tokens, _ = _ended_tokens(now).delete()
     purged.sign_in_sessions, _ = _ended_sessions(now).delete()
     purged.device_requests, _ = old_devices(now=now).delete()
+    purged.past_sign_ins = forget_past_uses(now=now)
     return purged
 
 

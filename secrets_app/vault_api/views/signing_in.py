@@ -14,6 +14,7 @@ from secrets_app.services.identity import (
     IssuedToken,
     derive_token,
     read_token,
+    sign_in_by_role,
     sign_in_with_agent_key,
     sign_in_with_api_key,
     sign_in_with_password,
@@ -72,6 +73,15 @@ def _without_name(request: HttpRequest) -> HttpRequest:
     shown.path = shown.path_info = "/v1/auth/userpass/login"
     shown.META = request.META | {"PATH_INFO": shown.path_info}
     return shown
+
+
+def jwt(call: Call) -> HttpResponse:
+    """An agent: its id or name as role, and a token of another issuer."""
+    role, assertion = call.body.get("role"), call.body.get("jwt")
+    if not isinstance(role, str) or not isinstance(assertion, str):
+        return refusal(400, ["missing role or jwt"])
+    issued, _ = sign_in_by_role(role=role, assertion=assertion, actor=call.anonymous)
+    return _token(call, issued, {"role": role})
 
 
 def not_enabled(call: Call) -> HttpResponse:
