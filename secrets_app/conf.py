@@ -71,6 +71,7 @@ class AppSettings:
             "DELETED_RETENTION_DAYS",
             "MAX_VERSIONS",
             "TRUSTED_PROXIES",
+            "PASSWORD_SIGN_IN",
             "HEADER_NAMES_KEPT_APART",
             "RATE_LIMIT",
             "SIGN_IN_RATE_LIMIT",
@@ -178,6 +179,15 @@ class AppSettings:
             return tuple(parse_network(each) for each in self._strings("TRUSTED_PROXIES"))
         except ValueError:
             raise ConfigurationError("TRUSTED_PROXIES must be a list of networks (CIDR).") from None
+
+    @setting
+    def PASSWORD_SIGN_IN(self) -> bool:
+        """Whether people sign in with passwords. The project's authentication backend refuses them where
+        not; the app then says so. Default: yes."""
+        value = self._raw("PASSWORD_SIGN_IN", True)
+        if type(value) is not bool:
+            raise ConfigurationError("PASSWORD_SIGN_IN must be True or False.")
+        return value
 
     @setting
     def HEADER_NAMES_KEPT_APART(self) -> bool:

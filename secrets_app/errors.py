@@ -3,6 +3,7 @@
 SecretsAppError
 ├── ConfigurationError          the deployment is set up wrongly; the message says what to do
 ├── Unauthenticated             the credential is missing, malformed, expired or revoked
+│   └── PasswordsOff            nobody signs in with a password here
 ├── OAuthError                  carries `code`, an error of RFC 6749 and RFC 8628
 ├── Forbidden                   the caller is neither the owner nor allowed by a policy
 ├── TooManyRequests             carries `retry_after_s`, seconds
@@ -79,6 +80,15 @@ class OAuthError(SecretsAppError):
     def __init__(self, code: str) -> None:
         self.code = code
         super().__init__(self.DETAILS[code])
+
+
+class PasswordsOff(Unauthenticated):
+    """Told to everybody alike, whether or not the account exists and the password is right."""
+
+    detail = (
+        "Passwords are switched off here. Sign in on the page of accounts with a provider or a passkey,"
+        " or use an API key."
+    )
 
 
 class Forbidden(SecretsAppError):

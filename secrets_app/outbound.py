@@ -110,8 +110,11 @@ def _host(host: str, *, is_bracketed: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """`date` is the header of that name, as it was sent."""
+
     status: int
     body: bytes
+    date: str | None = None
 
 
 def send(
@@ -227,4 +230,4 @@ def _exchange(
                 raise OutboundError("no_answer")
         finally:
             response.close()
-        return Answer(response.status, bytes(content))
+        return Answer(response.status, bytes(content), response.getheader("Date"))

@@ -4,6 +4,7 @@
 docs/operations.md lists every variable.
 """
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -174,8 +175,21 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
+    "vaultsite.accounts.backends.PasswordBackend",
 ]
+# OpenID Connect providers, in the order of their buttons; OIDC_<NAME>_ISSUER and the like describe each
+# (docs/people-sign-in.md). Read by `vaultsite.oidc.providers`.
+OIDC_PROVIDERS = env.list("OIDC_PROVIDERS", default=[])
+OIDC_VARIABLES = {name: text for name, text in env.ENVIRON.items() if name.startswith("OIDC_")}
+# Where people reach this service, such as https://vault.example.com: for links that a command prints.
+PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")
+if PUBLIC_URL and not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", PUBLIC_URL):
+    raise ImproperlyConfigured("PUBLIC_URL must be scheme and host, as https://vault.example.com.")
+EMAIL_URL = env.str("EMAIL_URL", default="")
+if EMAIL_URL:
+    vars().update(env.email_url("EMAIL_URL"))
+    EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="vaultsite@localhost")
 
 # People and their sign-in (django-allauth). Nobody makes an account by themselves.
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -194,6 +208,7 @@ MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODE_DIGITS = 10
 SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_UID_MAX_LENGTH = 255  # of `sub`, by OpenID Connect Core 1.0
 LOGIN_URL = "account_login"
 # Who needs a second factor: nobody is asked (off), who wants one (optional), superusers or everybody (who
 # must). Before there were pages it was the admin's, and called ADMIN_OTP.
@@ -297,6 +312,8 @@ SECRETS_APP = {
     "MAX_VALUE_BYTES": _whole("MAX_VALUE_BYTES", 1024 * 1024),
     "BATCH_MAX_BYTES": _whole("BATCH_MAX_BYTES", 16 * 1024 * 1024),
     "BATCH_MEMORY_BYTES": _whole("BATCH_MEMORY_BYTES", 64 * 1024 * 1024),
+    # Off: nobody signs in with a password, but for one superuser by `manage.py break_glass`.
+    "PASSWORD_SIGN_IN": env.bool("PASSWORD_SIGN_IN", default=True),
     "USER_TOKEN_TTL": _whole("USER_TOKEN_TTL", 900),
     "USER_SESSION_TTL": _whole("USER_SESSION_TTL", 43_200),
     "DELETED_RETENTION_DAYS": _whole("DELETED_RETENTION_DAYS", 30),

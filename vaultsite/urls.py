@@ -29,6 +29,7 @@ urlpatterns = [
     path("readyz", readyz, name="readyz"),
     path("accounts/", include("vaultsite.accounts.urls")),
     path("device", device_page, name="device"),
+    path("accounts/", include("vaultsite.oidc.urls")),
     path("admin/login/", admin_sign_in, name="sign-in"),
     path(
         "admin/password_change/",

@@ -6,13 +6,14 @@ from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.stagekit import clear_login
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from secrets_app.errors import LockedOut, TooManyRequests
+from secrets_app.conf import app_settings
+from secrets_app.errors import LockedOut, PasswordsOff, TooManyRequests
 from secrets_app.services.identity.passwords import check_password
 from vaultsite.accounts.lockout import address
 from vaultsite.accounts.models import User
@@ -48,8 +49,17 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
                 _refuse(request, email, "locked_out")
             raise
         if user is None:
-            _refuse(request, email, "bad_credentials")
+            is_off = not app_settings.PASSWORD_SIGN_IN
+            _refuse(request, email, "passwords_off" if is_off else "bad_credentials")
         return user
+
+    def validation_error(self, code: str, *args: Any) -> ValidationError:
+        """Say that passwords are switched off rather than that one is wrong: of every account alike."""
+        is_about_password = code in ("email_password_mismatch", "incorrect_password")
+        if is_about_password and not app_settings.PASSWORD_SIGN_IN:
+            return ValidationError(PasswordsOff.detail, code="passwords_off")
+        error: ValidationError = super().validation_error(code, *args)
+        return error
 
     def reauthenticate(self, user: User, password: str) -> bool:
         """Tell whether this is the password of who is signed in. Raises TooManyRequests."""
@@ -81,7 +91,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Return how to prove oneself again: by a second factor where there is one."""
         methods = super().get_reauthentication_methods(user)
         factors = [each for each in methods if each["id"] != "reauthenticate"]
-        return factors or methods
+        return factors or (methods if app_settings.PASSWORD_SIGN_IN else [])
+
+    def get_login_stages(self) -> list[str]:
+        """Return the library's steps, with ours in the place of that of the second factor."""
+        ours = {
+            "allauth.mfa.stages.AuthenticateStage": "vaultsite.accounts.stages.SecondFactorStage"
+        }
+        return [ours.get(each, each) for each in super().get_login_stages()]
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
         return reverse("admin:index" if request.user.is_staff else "account")

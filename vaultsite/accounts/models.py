@@ -121,3 +121,62 @@ class SecondFactor(models.Model):
 
     def __str__(self) -> str:
         return f"former second factor of {self.user_id}"
+
+
+class SpentFlow(models.Model):
+    """A `state` of a sign-in by a provider that has come back, so that it is not taken twice."""
+
+    state = models.CharField(max_length=43, primary_key=True)
+    spent_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return "a spent state"
+
+
+class ProviderGroup(models.Model):
+    """A membership that a provider gave, and may take away again."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    group = models.ForeignKey("auth.Group", on_delete=models.CASCADE, related_name="+")
+    issuer = models.CharField(max_length=200)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "group", "issuer"], name="provider_group_unique"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group_id} of {self.user_id}"
+
+
+class Invitation(models.Model):
+    """A promise of an account to whoever has its link."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    email = LowerCaseEmailField("e-mail address", db_index=True)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    is_staff = models.BooleanField(default=False)
+    groups: Any = models.ManyToManyField("auth.Group", related_name="+", blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"invitation {self.id}"
+
+
+class BreakGlass(models.Model):
+    """Who may sign in with a password while that is switched off, and until when: one person at most."""
+
+    # Always 1, so that there is one row.
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="break_glass_one_row")]
+
+    def __str__(self) -> str:
+        return f"break glass for {self.user_id}"

@@ -21,14 +21,32 @@ METHODS = {
 }
 
 
+# The type of a factor that the provider has asked for, and is trusted about.
+PROVIDERS_FACTOR = "provider"
+
+
 def method_of(request: HttpRequest, user: User) -> str:
-    """Return how somebody has come as far as they have: `session`, or with a factor `session_totp`, …"""
+    """Return how somebody has come as far as they have: `session`, or with a factor `session_totp`, …
+
+    Who comes from a provider has come by `oidc_corp`, or `oidc_corp_totp`.
+    """
+    records = get_authentication_records(request, user)
     used = [
-        record.get("type")
-        for record in get_authentication_records(request, user)
-        if record.get("method") == "mfa" and not record.get("reauthenticated")
+        METHODS[record["type"]]
+        for record in records
+        if record.get("method") == "mfa"
+        and record.get("type") in METHODS
+        and not record.get("reauthenticated")
     ]
-    return METHODS[used[-1]] if used else "session"
+    method = used[-1] if used else "session"
+    by = [record["provider"] for record in records if record.get("method") == "socialaccount"]
+    return f"oidc_{by[-1]}{method.removeprefix('session')}" if by else method
+
+
+def has_providers_factor(request: HttpRequest, user: User) -> bool:
+    """Tell whether the provider that somebody comes from has asked for a second factor."""
+    records = get_authentication_records(request, user)
+    return any(record.get("type") == PROVIDERS_FACTOR for record in records)
 
 
 def has_shown_factor(request: HttpRequest, user: User) -> bool:

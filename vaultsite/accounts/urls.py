@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 
 from vaultsite.accounts import factor_pages as pages
 from vaultsite.accounts import views
+from vaultsite.accounts.invitation_page import invitation
 from vaultsite.accounts.password import OwnPasswordView
 
 urlpatterns = [
@@ -18,6 +19,7 @@ urlpatterns = [
     path("inactive/", account_inactive, name="account_inactive"),
     path("reauthenticate/", views.PasswordAgain.as_view(), name="account_reauthenticate"),
     path("password/", OwnPasswordView.as_view(), name="account_change_password"),
+    path("invitations/<str:token>/", invitation, name="invitation"),
     path("sessions/", pages.sessions, name="usersessions_list"),
     path("2fa/", pages.index, name="mfa_index"),
     path("2fa/authenticate/", views.SecondStep.as_view(), name="mfa_authenticate"),

@@ -16,6 +16,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from secrets_app.conf import app_settings
 from vaultsite.accounts import passkeys
 from vaultsite.accounts.adapter import AccountAdapter
 from vaultsite.accounts.forms import (
@@ -30,6 +31,7 @@ from vaultsite.accounts.forms import (
 from vaultsite.accounts.models import User
 from vaultsite.accounts.second_factor import PASSKEY, RECOVERY_CODES, TOTP, is_set_up
 from vaultsite.accounts.sign_in import METHODS, record_again
+from vaultsite.oidc.providers import read_providers
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -45,9 +47,17 @@ def admin_sign_in(request: HttpRequest) -> HttpResponseBase:
     return redirect_to_login(wanted, reverse("account_login"))
 
 
+def other_ways() -> dict[str, Any]:
+    """Return what the sign-in page needs to know beside its form."""
+    return {"providers": read_providers()[0], "takes_passwords": app_settings.PASSWORD_SIGN_IN}
+
+
 class SignIn(LoginView):  # type: ignore[misc]
     form_class = SignInForm
     template_name = "accounts/sign_in.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return dict(super().get_context_data(**kwargs)) | other_ways()
 
 
 class PasskeySignIn(LoginWebAuthnView):  # type: ignore[misc]
@@ -70,7 +80,7 @@ class PasskeySignIn(LoginWebAuthnView):  # type: ignore[misc]
 
     def form_invalid(self, form: PasskeyForm) -> HttpResponse:
         context = {"form": SignInForm(request=self.request), "passkey_errors": form.errors}
-        return render(self.request, "accounts/sign_in.html", context)
+        return render(self.request, "accounts/sign_in.html", context | other_ways())
 
 
 class SecondStep(AuthenticateView):  # type: ignore[misc]

@@ -8,7 +8,8 @@ from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest
 
-from secrets_app.errors import InvalidInput, LockedOut, TooManyRequests
+from secrets_app.conf import app_settings
+from secrets_app.errors import InvalidInput, LockedOut, PasswordsOff, TooManyRequests
 from secrets_app.models import Principal
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.audit.failures import record_failure
@@ -51,6 +52,9 @@ def change_password(*, caller: Caller, current: str, new: str, request: HttpRequ
             _record_refusal("locked_out", caller)
         raise
     if user is None or not is_right:
+        if not app_settings.PASSWORD_SIGN_IN:
+            _record_refusal("passwords_off", caller)
+            raise InvalidInput({"current_password": [PasswordsOff.detail]})
         _record_refusal("bad_credentials", caller)
         raise InvalidInput({"current_password": ["This is not your password."]})
     try:

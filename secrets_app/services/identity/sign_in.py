@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from secrets_app.conf import app_settings
-from secrets_app.errors import LockedOut, TooManyRequests
+from secrets_app.errors import LockedOut, PasswordsOff, TooManyRequests
 from secrets_app.models import Agent, ApiKey, Principal
 from secrets_app.services.access.active import WITH_OWNER, why_inactive
 from secrets_app.services.caller import Actor
@@ -44,6 +44,9 @@ def sign_in_with_password(
         with suppress(TooManyRequests):  # this one says more
             record_refusal("password", "locked_out", _principal_named(email), actor)
         raise
+    if user is None and not app_settings.PASSWORD_SIGN_IN:
+        record_refusal("password", "passwords_off", _principal_named(email), actor)
+        raise PasswordsOff("passwords_off")
     if user is None:
         refuse("password", "bad_credentials", _principal_named(email), actor)
     return start_session(

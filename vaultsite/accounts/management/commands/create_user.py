@@ -24,6 +24,9 @@ class Command(BaseCommand):
         parser.add_argument("email")
         parser.add_argument("--staff", action="store_true", help="may sign in to the admin")
         parser.add_argument("--superuser", action="store_true", help="may do all there")
+        parser.add_argument(
+            "--no-password", action="store_true", help="for who signs in with a provider alone"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,10 +36,9 @@ class Command(BaseCommand):
             is_staff=options["staff"] or is_superuser,
             is_superuser=is_superuser,
         )
-        password = os.environ.get("VAULTSITE_PASSWORD") or getpass.getpass("Password: ")
         try:
             validate_email(user.email)
-            validate_password(password, user)
+            password = None if options["no_password"] else _password(user)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
         user.set_password(password)
@@ -54,3 +56,9 @@ class Command(BaseCommand):
         self.stdout.write(
             json.dumps(told) if options["json"] else f"made {user.email} ({principal})"
         )
+
+
+def _password(user: User) -> str:
+    password = os.environ.get("VAULTSITE_PASSWORD") or getpass.getpass("Password: ")
+    validate_password(password, user)
+    return password

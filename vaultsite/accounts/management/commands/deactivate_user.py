@@ -1,6 +1,7 @@
 """Deactivate a person: nobody signs in as them, and all their sessions and tokens end at once, those of the
 pages too. Their agents stop (`hand_over_agents` keeps them going). `--undo` lets them sign in again."""
 
+import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -17,6 +18,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
         parser.add_argument("--undo", action="store_true", help="let the person sign in again")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = User.objects.filter(email=options["email"]).first()
@@ -25,4 +27,5 @@ class Command(BaseCommand):
         act = activate_person if options["undo"] else deactivate_person
         act(principal_id=principal_for_user(user).id, actor=OPERATOR)
         what = "may sign in again" if options["undo"] else "is deactivated; sessions and tokens end"
-        self.stdout.write(f"{user.email} {what}")
+        told = {"email": user.email, "active": options["undo"]}
+        self.stdout.write(json.dumps(told) if options["json"] else f"{user.email} {what}")

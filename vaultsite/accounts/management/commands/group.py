@@ -17,7 +17,7 @@ from django.db import transaction
 
 from secrets_app.services.audit import OPERATOR, SUCCESS, Resource, record
 from secrets_app.services.identity import ROLES, permissions_of, principal_for_user
-from vaultsite.accounts.models import User
+from vaultsite.accounts.models import ProviderGroup, User
 
 
 class Command(BaseCommand):
@@ -43,10 +43,12 @@ class Command(BaseCommand):
             for email in options["add"]:
                 user = _person(email)
                 user.groups.add(group)
+                _take_over(user, group)
                 _record("group.add", user, group)
             for email in options["remove"]:
                 user = _person(email)
                 user.groups.remove(group)
+                _take_over(user, group)
                 _record("group.remove", user, group)
             if options["role"]:
                 group.permissions.add(*permissions_of(role=options["role"]))
@@ -61,6 +63,11 @@ class Command(BaseCommand):
         told = {"name": name, "members": [user.email for user in members]}
         text = f"{name}: {', '.join(told['members']) or 'nobody'}"
         self.stdout.write(json.dumps(told) if options["json"] else text)
+
+
+def _take_over(user: User, group: Group) -> None:
+    """From now on the membership is an operator's, and no provider takes it away."""
+    ProviderGroup.objects.filter(user=user, group=group).delete()
 
 
 def _person(email: str) -> User:
