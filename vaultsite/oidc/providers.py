@@ -132,7 +132,9 @@ def _provider(provider_id: str, prefix: str, own: Mapping[str, str]) -> Provider
         if len(group) > MAX_GROUP_CHARS or not group.isprintable():
             raise ConfigurationError(f"{prefix}GROUP_MAP or GROUP_PREFIX names no possible group.")
     if (group_prefix or group_map) and not own.get("GROUPS_CLAIM"):
-        raise ConfigurationError(f"{prefix}GROUPS_CLAIM must say where the groups are.")
+        raise ConfigurationError(
+            f"{prefix}GROUP_MAP and {prefix}GROUP_PREFIX need {prefix}GROUPS_CLAIM."
+        )
     factor = own.get("SECOND_FACTOR", "ask")
     if factor not in ("ask", "provider"):
         raise ConfigurationError(f"{prefix}SECOND_FACTOR must be ask or provider.")
