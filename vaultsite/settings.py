@@ -208,7 +208,6 @@ MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODE_DIGITS = 10
 SOCIALACCOUNT_STORE_TOKENS = False
-SOCIALACCOUNT_UID_MAX_LENGTH = 255  # of `sub`, by OpenID Connect Core 1.0
 LOGIN_URL = "account_login"
 # Who needs a second factor: nobody is asked (off), who wants one (optional), superusers or everybody (who
 # must). Before there were pages it was the admin's, and called ADMIN_OTP.

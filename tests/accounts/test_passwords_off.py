@@ -64,7 +64,9 @@ def test_the_api_says_so_to_everybody_alike(alice, root):
     details = {answer.json()["detail"] for answer in answers}
     assert len(details) == 1
     assert "Passwords are switched off here" in details.pop()
-    reasons = {event.details["reason"] for event in AuditEvent.objects.filter(action="auth.failure")}
+    reasons = {
+        event.details["reason"] for event in AuditEvent.objects.filter(action="auth.failure")
+    }
     assert reasons == {"passwords_off"}
 
 
@@ -125,7 +127,9 @@ def test_one_superuser_may_for_a_time(alice, root, other_root):
 
 def test_the_answer_to_a_wrong_password_does_not_tell_who_may(root, other_root):
     break_glass("root@example.com")
-    answers = {over_the_api(each, "wrong").json()["detail"] for each in ("root@example.com", "x@y.z")}
+    answers = {
+        over_the_api(each, "wrong").json()["detail"] for each in ("root@example.com", "x@y.z")
+    }
     assert len(answers) == 1
 
 

@@ -64,7 +64,7 @@ def test_a_verified_address_of_a_trusted_domain_links_once(provider, dora):
         {"email": "dora@evil.example", "email_verified": True},
         {"email": "dora@sub.example.com", "email_verified": True},
         {"email": '"dora@example.com"@evil.example', "email_verified": True},
-        {"email": "dora@ｅxample.com", "email_verified": True},
+        {"email": "dora@\uff45xample.com", "email_verified": True},
         {"preferred_username": "dora@example.com", "upn": "dora@example.com"},
         {},
     ],

@@ -17,8 +17,10 @@ from vaultsite.accounts.models import User
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, request, stream, code, message, headers, url):
-        return None if "/callback/" in url else super().redirect_request(
-            request, stream, code, message, headers, url
+        return (
+            None
+            if "/callback/" in url
+            else super().redirect_request(request, stream, code, message, headers, url)
         )
 
 
@@ -44,7 +46,9 @@ def sign_in_at(real, url, name):
         assert error.code == 302, error.read().decode()
         location = error.headers["Location"]
         error.close()
-    return {name: each[0] for name, each in urllib.parse.parse_qs(location.partition("?")[2]).items()}
+    return {
+        name: each[0] for name, each in urllib.parse.parse_qs(location.partition("?")[2]).items()
+    }
 
 
 def test_a_person_signs_in_by_a_real_provider(real_provider):

@@ -26,7 +26,17 @@ from tests.oidc.conftest import (  # noqa: F401
     other,
     provider,
 )
-from tests.oidc.scripted import CLIENT_ID, CLIENT_SECRET, EC, ED, KEYS, OTHER_RSA, RSA, segment, signed
+from tests.oidc.scripted import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    EC,
+    ED,
+    KEYS,
+    OTHER_RSA,
+    RSA,
+    segment,
+    signed,
+)
 from vaultsite.accounts.models import User
 from vaultsite.oidc.endpoints import _asking
 
@@ -123,8 +133,8 @@ CLAIMS = {
     "no_issue_time": ({"iat": None}, "no_issue_time"),
     "no_subject": ({"sub": None}, "bad_subject"),
     "empty_subject": ({"sub": ""}, "bad_subject"),
-    "huge_subject": ({"sub": "1" * 256}, "bad_subject"),
-    "unicode_subject": ({"sub": "０００１"}, "bad_subject"),
+    "huge_subject": ({"sub": "1" * 192}, "bad_subject"),
+    "unicode_subject": ({"sub": "\uff10\uff10\uff10\uff11"}, "bad_subject"),
     "padded_subject": ({"sub": "0001 "}, "bad_subject"),
     "subject_list": ({"sub": ["0001"]}, "bad_subject"),
     "subject_number": ({"sub": 1}, "bad_subject"),
@@ -279,7 +289,9 @@ def test_an_issuer_that_is_promised_must_be_there(provider):  # noqa: F811
 )
 def test_what_a_provider_says_is_never_shown(provider, caplog, error, reason):  # noqa: F811
     begun = begin()
-    answer = begun.come_back(error=error, error_description=CANARY, error_uri="https://evil.example")
+    answer = begun.come_back(
+        error=error, error_description=CANARY, error_uri="https://evil.example"
+    )
     page = refused(answer, begun.client, reason)
     for told in (page, caplog.text):
         assert "canary" not in told
@@ -389,7 +401,7 @@ def test_the_verifier_is_the_providers_to_check_and_never_in_the_browser(provide
     begun = begin()
     verifier_digest = begun.asked["code_challenge"]
     seen = begun.answer.content.decode() + str(begun.client.cookies)
-    candidates = {part for part in seen.replace('"', " ").replace("=", " ").split()}
+    candidates = set(seen.replace('"', " ").replace("=", " ").split())
     for text in candidates:
         digest = hashlib.sha256(text.encode()).digest()
         assert base64.urlsafe_b64encode(digest).decode().rstrip("=") != verifier_digest

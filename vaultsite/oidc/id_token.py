@@ -16,7 +16,8 @@ from vaultsite.oidc.groups import groups_of
 from vaultsite.oidc.providers import Provider
 from vaultsite.oidc.refused import SignInRefused
 
-_MAX_SUBJECT_CHARS = 255
+# As long as the column of django-allauth; OpenID Connect Core 1.0 allows 255.
+_MAX_SUBJECT_CHARS = 191
 _MAX_EMAIL_CHARS = 254
 _MAX_NAME_CHARS = 255
 _MAX_AUDIENCES = 10
