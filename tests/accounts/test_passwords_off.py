@@ -1,4 +1,5 @@
-"""PASSWORD_SIGN_IN=off: no door takes a password, and none tells about accounts. One superuser may, for a time."""
+"""PASSWORD_SIGN_IN=off: no door takes a password, and none tells about accounts. One superuser may use one
+for a time."""
 
 import json
 from datetime import timedelta

@@ -6,6 +6,7 @@ import urllib.parse
 import urllib.request
 from http.cookiejar import CookieJar
 
+import pytest
 from django.test import Client
 
 from secrets_app.models import AuditEvent
@@ -39,13 +40,10 @@ def sign_in_at(real, url, name):
     request = urllib.request.Request(
         there, urllib.parse.urlencode(form).encode(), {"Referer": there}
     )
-    try:
-        with opener.open(request) as page:
-            raise AssertionError(page.read().decode())
-    except urllib.error.HTTPError as error:
-        assert error.code == 302, error.read().decode()
-        location = error.headers["Location"]
-        error.close()
+    with pytest.raises(urllib.error.HTTPError, match="302") as redirected:
+        opener.open(request)
+    location = redirected.value.headers["Location"]
+    redirected.value.close()
     return {
         name: each[0] for name, each in urllib.parse.parse_qs(location.partition("?")[2]).items()
     }
