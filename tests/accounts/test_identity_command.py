@@ -61,11 +61,11 @@ def test_who_is_switched_off_is_gone_from_every_door(alice, vault):
     client, _ = sign_in_with_password("alice@example.com")
     api, key = alice.api, cast.Api(alice.raw_key)
     assert [each.get("/v1/vaults").status_code for each in (api, key)] == [200, 200]
-    run("deactivate_user", "alice@example.com")
-    assert last_event() == ("user.deactivate", "operator", alice.principal.pk)
+    call_command("deactivate_user", "alice@example.com", stdout=StringIO())
+    assert last_event()[1:] == ("operator", alice.principal.pk)
     assert [each.get("/v1/vaults").status_code for each in (api, key)] == [401, 401]
     assert client.get("/accounts/").status_code == 302
-    run("deactivate_user", "alice@example.com", "--undo")
+    call_command("deactivate_user", "alice@example.com", "--undo", stdout=StringIO())
     # What has ended does not come back; the key does.
     assert [each.get("/v1/vaults").status_code for each in (api, key)] == [401, 200]
     assert client.get("/accounts/").status_code == 302

@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0003_one_second_factor"),
+        ("accounts", "0004_copy_second_factors"),
         ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
