@@ -51,6 +51,9 @@ def test_an_identity_has_one_account(provider, alice, bob):  # noqa: F811
     run("identity", "alice@example.com", "--add", "corp", "0001")
     with pytest.raises(CommandError, match="already"):
         run("identity", "bob@example.com", "--add", "corp", "0001")
+    for subject in ("", " x", "x" * 192):
+        with pytest.raises(CommandError, match="no subject"):
+            run("identity", "bob@example.com", "--add", "corp", subject)
     with pytest.raises(CommandError, match="no such provider"):
         run("identity", "bob@example.com", "--add", "nowhere", "0001")
     with pytest.raises(CommandError, match="no such identity"):

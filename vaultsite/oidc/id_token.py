@@ -61,7 +61,8 @@ def read_id_token(
     given = token.claims.get("nonce")
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(), nonce.encode()):
         raise SignInRefused("bad_nonce")
-    _check_subject(token.claims.get("sub"))
+    if not is_subject(token.claims.get("sub")):
+        raise SignInRefused("bad_subject")
     return token.claims
 
 
@@ -103,16 +104,15 @@ def _check_audience(token: Assertion, client_id: str) -> None:
         raise SignInRefused("other_party")
 
 
-def _check_subject(subject: Any) -> None:
-    is_subject = (
+def is_subject(subject: Any) -> bool:
+    """Tell whether this can be a `sub`: ASCII, of 1 to 191 characters, not padded."""
+    return (
         isinstance(subject, str)
         and 0 < len(subject) <= _MAX_SUBJECT_CHARS
         and subject.isascii()
         and subject.isprintable()
         and subject == subject.strip()
     )
-    if not is_subject:
-        raise SignInRefused("bad_subject")
 
 
 def _trusted_email(claims: dict[str, Any], provider: Provider) -> str | None:

@@ -18,6 +18,7 @@ from secrets_app.services.audit import OPERATOR, SUCCESS, Resource, record
 from secrets_app.services.identity import principal_for_user
 from vaultsite.accounts.models import ProviderGroup, User
 from vaultsite.accounts.web_sessions import end_web_sessions
+from vaultsite.oidc.id_token import is_subject
 from vaultsite.oidc.people import link
 from vaultsite.oidc.providers import find_provider
 
@@ -52,6 +53,8 @@ def _add(user: User, provider_id: str, subject: str) -> None:
     provider = find_provider(provider_id)
     if provider is None:
         raise CommandError("OIDC_PROVIDERS names no such provider.")
+    if not is_subject(subject):
+        raise CommandError("This is no subject: the provider's `sub`, as it is in its tokens.")
     try:
         with transaction.atomic():
             link(user=user, provider=provider, subject=subject, by="operator", actor=OPERATOR)
