@@ -281,7 +281,7 @@ class AppSettings:
 
     @setting
     def SECOND_FACTORS(self) -> str:
-        """Dotted path of the class that keeps people's second factors
+        """Dotted path of the class that keeps people's second factors and passkeys
         (`services.identity.factors.SecondFactors`). Default: none, nobody has any."""
         value = self._raw("SECOND_FACTORS", "")
         if not isinstance(value, str) or (value and "." not in value):

@@ -28,6 +28,16 @@ from secrets_app.services.audit.export import Selection, export_events
 from secrets_app.services.audit.seal import seal_events
 from secrets_app.services.identity.roles import permissions_of
 from tests.cast import PASSWORD, Api, Person, allow, body, secret_url, vault_of
+from tests.factors import (
+    App,
+    Authenticator,
+    asked,
+    code_of,
+    register,
+    set_up,
+    sign_in_with,
+    verify,
+)
 from vaultsite.accounts.models import User
 
 _V = "/v1/vaults/<vault_id>"
@@ -53,10 +63,22 @@ class World:
     refresh_token: str
     waiting: dict[str, str]
     let_in: dict[str, str]
+    # The secret of an authenticator app that Alice has begun to set up in her session.
+    pending: str
+    # Bob has an app, a passkey, and a sign-in that waits for a code.
+    app: App
+    mfa_token: str
+    passkey: Authenticator
+    passkey_id: str
 
     @property
     def api(self) -> Api:
         return self.alice.api
+
+    @property
+    def is_alice(self) -> bool:
+        """Not so for a stranger in her place."""
+        return str(self.alice.user) == "alice@example.com"
 
     def at(self, rest: str) -> str:
         return f"/v1/vaults/{self.vault.pk}{rest}"
@@ -91,6 +113,7 @@ def make_world(alice: Person, bob: Person, folder: Path) -> World:
     from secrets_app.services.audit import OPERATOR
     from secrets_app.services.identity.api_keys import create_api_key
 
+    app, passkey = set_up("bob"), Authenticator()
     vault = vault_of(alice, "world")
     for path in ("a", "gone"):
         alice.api.put(secret_url(vault, path), body())
@@ -126,6 +149,11 @@ def make_world(alice: Person, bob: Person, folder: Path) -> World:
         signed_in["refresh_token"],
         waiting,
         let_in,
+        Api(signed_in["access_token"]).post("/v1/auth/mfa/setup").json()["secret"],
+        app,
+        asked("bob"),
+        passkey,
+        register(app.api, passkey).json()["passkey_id"],
     )
     web_session(world)
     return world
@@ -153,6 +181,22 @@ ROUTES: dict[tuple[str, str], Callable[[World], Any]] = {
     ("POST", "/v1/auth/token"): lambda w: Api().post(
         "/v1/auth/token", {"email": "alice@example.com", "password": PASSWORD}
     ),
+    ("POST", "/v1/auth/mfa/verify"): lambda w: verify(w.mfa_token, w.app.code(1)),
+    ("POST", "/v1/auth/mfa/setup"): lambda w: w.session.post("/v1/auth/mfa/setup"),
+    ("POST", "/v1/auth/mfa/verify-setup"): lambda w: w.session.post(
+        "/v1/auth/mfa/verify-setup", {"code": code_of(w.pending)}
+    ),
+    ("DELETE", "/v1/auth/mfa"): lambda w: w.app.api.delete(
+        "/v1/auth/mfa", body={"code": w.app.code(1)}
+    ),
+    ("POST", "/v1/auth/passkeys/register/complete"): lambda w: register(
+        w.session, Authenticator(credential_id=b"another" * 3)
+    ),
+    ("POST", "/v1/auth/passkeys/assert/complete"): lambda w: sign_in_with(w.passkey),
+    # A stranger has no session, which is refused before anybody looks whose passkey it is.
+    ("DELETE", "/v1/auth/passkeys/<item_id>"): lambda w: (
+        w.app.api if w.is_alice else w.api
+    ).delete(f"/v1/auth/passkeys/{w.passkey_id}"),
     ("POST", "/v1/auth/refresh"): lambda w: Api().post(
         "/v1/auth/refresh", {"refresh_token": w.refresh_token}
     ),
@@ -262,6 +306,11 @@ SILENT_ROUTES = {
     ("GET", "/.well-known/jwks.json"),
     ("GET", "/.well-known/openid-configuration"),
     ("GET", "/v1/auth/me"),
+    ("GET", "/v1/auth/mfa/status"),
+    ("GET", "/v1/auth/passkeys"),
+    # A challenge, which is kept nowhere.
+    ("POST", "/v1/auth/passkeys/register/begin"),
+    ("POST", "/v1/auth/passkeys/assert/begin"),
     ("GET", "/v1/auth/api-keys"),
     ("GET", "/v1/auth/sessions"),
     ("POST", "/v1/auth/device/details"),
@@ -418,13 +467,13 @@ def events() -> int:
 
 
 def stored() -> str:
-    """Everything in the database but the log itself and the counts of wrong passwords."""
+    """Everything in the database but the log itself and the counts of wrong passwords and codes."""
     from django.apps import apps
 
     rows = {}
     for label in ("secrets_app", "accounts", "auth", "mfa", "usersessions"):
         for model in apps.get_app_config(label).get_models():
-            if model is not AuditEvent:
+            if model is not AuditEvent and model.__name__ not in ("SignInStep", "CodeCheck"):
                 found = model._base_manager.order_by("pk").values_list()
                 rows[model.__name__] = [[_shown(each) for each in row] for row in found]
     return json.dumps(rows, indent=0)

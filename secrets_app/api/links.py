@@ -142,6 +142,12 @@ _LINKS: dict[tuple[str, str], dict[str, dict[str, str]]] = {
         "auth_with_api_key": _NEW_KEY,
     },
     ("api_keys_destroy", "204"): {"api_keys_destroy": _SAME_ITEM, "api_keys_list": {}},
+    ("passkeys_list", "200"): {
+        "passkeys_destroy": {"item_id": "$response.body#/passkeys/0/id"},
+    },
+    ("passkeys_register_complete", "201"): {
+        "passkeys_destroy": {"item_id": "$response.body#/passkey_id"},
+    },
     ("auth_with_password", "200"): {"auth_refresh": _NEW_REFRESH_TOKEN},
     ("auth_refresh", "200"): {"auth_refresh": _NEW_REFRESH_TOKEN},
     ("devices_start", "200"): {

@@ -13,7 +13,9 @@ from secrets_app.api.views.batches import BatchViewSet
 from secrets_app.api.views.devices import DeviceApprovalViewSet, DeviceViewSet
 from secrets_app.api.views.health import HealthViewSet
 from secrets_app.api.views.openapi import OpenApiViewSet
+from secrets_app.api.views.passkeys import PasskeyViewSet
 from secrets_app.api.views.policies import PolicyViewSet
+from secrets_app.api.views.second_factor import SecondFactorViewSet
 from secrets_app.api.views.secrets import SecretViewSet
 from secrets_app.api.views.sessions import SessionViewSet
 from secrets_app.api.views.settings import SettingsViewSet
@@ -91,6 +93,37 @@ v1 = [
         name="device-approve",
     ),
     path("auth/device/deny", DeviceApprovalViewSet.as_view({"post": "deny"}), name="device-deny"),
+    path("auth/mfa/verify", SecondFactorViewSet.as_view({"post": "verify"}), name="mfa-verify"),
+    path("auth/mfa/status", SecondFactorViewSet.as_view({"get": "status"}), name="mfa-status"),
+    path("auth/mfa/setup", SecondFactorViewSet.as_view({"post": "begin_setup"}), name="mfa-setup"),
+    path(
+        "auth/mfa/verify-setup",
+        SecondFactorViewSet.as_view({"post": "complete_setup"}),
+        name="mfa-verify-setup",
+    ),
+    path("auth/mfa", SecondFactorViewSet.as_view({"delete": "destroy"}), name="mfa"),
+    path("auth/passkeys", PasskeyViewSet.as_view({"get": "list"}), name="passkeys"),
+    path(
+        "auth/passkeys/register/begin",
+        PasskeyViewSet.as_view({"post": "register_begin"}),
+        name="passkey-register-begin",
+    ),
+    path(
+        "auth/passkeys/register/complete",
+        PasskeyViewSet.as_view({"post": "register_complete"}),
+        name="passkey-register-complete",
+    ),
+    path(
+        "auth/passkeys/assert/begin",
+        PasskeyViewSet.as_view({"post": "assert_begin"}),
+        name="passkey-assert-begin",
+    ),
+    path(
+        "auth/passkeys/assert/complete",
+        PasskeyViewSet.as_view({"post": "assert_complete"}),
+        name="passkey-assert-complete",
+    ),
+    path("auth/passkeys/<item_id>", PasskeyViewSet.as_view({"delete": "destroy"}), name="passkey"),
     path("auth/me", AccountViewSet.as_view({"get": "me", "patch": "rename"}), name="me"),
     path(
         "auth/change-password",

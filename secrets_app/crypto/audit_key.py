@@ -25,6 +25,7 @@ class AuditKey:
         self._seed_key = _expand(secret, b"vaultsite/v1/second-factor")
         self._factor_cipher = Cipher(_expand(secret, b"vaultsite/v1/second-factor-seal"))
         self._cursor_key = _expand(secret, b"vaultsite/v1/list-cursor")
+        self._challenge_key = _expand(secret, b"vaultsite/v1/challenge")
 
     @property
     def public_key(self) -> bytes:
@@ -57,6 +58,14 @@ class AuditKey:
         the bound of a key (SP 800-38D, 8.3).
         """
         return Cipher(_expand(self._cursor_key, holder))
+
+    def challenge_mac(self, content: bytes) -> bytes:
+        """Return the HMAC-SHA-256 of a challenge to sign in."""
+        return hmac.digest(self._challenge_key, content, hashlib.sha256)
+
+    def has_challenge_mac(self, content: bytes, mac: bytes) -> bool:
+        """Tell whether `mac` is that of a challenge, in constant time."""
+        return hmac.compare_digest(self.challenge_mac(content), mac)
 
 
 def _expand(secret: bytes, purpose: bytes) -> bytes:

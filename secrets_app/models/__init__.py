@@ -6,6 +6,7 @@ from secrets_app.models.principal import Agent, ApiKey, Principal, RevokedToken
 from secrets_app.models.secret import Secret, SecretVersion
 from secrets_app.models.secret_settings import SecretSettings
 from secrets_app.models.session import DeviceRequest, SignInSession
+from secrets_app.models.sign_in_step import SignInStep
 from secrets_app.models.vault import Vault, VaultKey
 from secrets_app.sql import any_of  # noqa: F401  (registers the lookup `path__any_of`)
 
@@ -26,6 +27,7 @@ __all__ = [
     "SecretSettings",
     "SecretVersion",
     "SignInSession",
+    "SignInStep",
     "Vault",
     "VaultKey",
 ]

@@ -126,6 +126,9 @@ def resolves(document, schema, pointer):
     for name in pointer.split("/"):
         if "$ref" in schema:
             schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        if "oneOf" in schema:
+            schema = next(each for each in schema["oneOf"] if resolves(document, each, name))
+            schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
         schema = schema.get("items") if name.isdigit() else schema.get("properties", {}).get(name)
         if schema is None:
             return False

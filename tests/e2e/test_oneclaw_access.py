@@ -3,10 +3,23 @@
 import pytest
 from oneclaw import create_client
 
+from tests.e2e.server import manage
+from tests.factors import code_of
+
+PASSWORD = "correct horse battery staple"
+
 
 @pytest.fixture(scope="module")
 def demo(server):
     return server.quickstart()
+
+
+@pytest.fixture
+def person(server):
+    """Somebody new, since a second factor is asked for wherever one signs in."""
+    environment = server.environment | {"VAULTSITE_PASSWORD": PASSWORD}
+    manage("create_user", "second@example.com", environment=environment)
+    return "second@example.com", PASSWORD
 
 
 @pytest.fixture
@@ -96,3 +109,39 @@ def test_the_audit_log(demo, owner):
     found = owner.audit.verify(from_time="2020-01-01T00:00:00Z", limit=100)
     assert found.data["chain_valid"] is True
     assert found.data["events_verified"] == found.data["events_checked"] > 0
+
+
+def test_a_second_factor_from_set_up_to_removal(server, person):
+    """Recovery codes stand in for codes of the app, whose next one would take half a minute."""
+    email, password = person
+    with create_client(base_url=server.base_url) as client:
+        assert client.auth.login(email, password).error is None
+        assert client.auth.mfa_status().data == {"enabled": False}
+        began = client.auth.mfa_setup()
+        assert began.meta.status == 200
+        assert began.data["secret"] in began.data["otpauth_uri"]
+        assert client.auth.mfa_verify_setup("12345").error.type == "validation_error"
+        confirmed = client.auth.mfa_verify_setup(code_of(began.data["secret"]))
+        codes = confirmed.data["recovery_codes"]
+        assert len(codes) == 10
+        assert client.auth.mfa_status().data == {"enabled": True}
+        assert client.auth.refresh().meta.status == 200
+    with create_client(base_url=server.base_url) as other:
+        asked = other.auth.login(email, password)
+        assert asked.data["mfa_required"] is True
+        assert other.auth.me().meta.status == 401
+        token = asked.data["mfa_token"]
+        assert other.auth.mfa_verify("1mf_no", codes[0]).error.type == "auth_error"
+        assert other.auth.mfa_verify(token, codes[0]).error is None
+        assert other.auth.mfa_verify(token, codes[1]).meta.status == 401
+        assert other.auth.me().data["email"] == email
+        made = other.api_keys.create("made with a second factor")
+        with create_client(base_url=server.base_url, api_key=made.data["api_key"]) as keyed:
+            assert keyed.auth.me().error is None
+            assert keyed.auth.mfa_setup().meta.status == 403
+        assert other.auth.mfa_disable(code="12345").error.type == "validation_error"
+        assert other.auth.mfa_disable(password=password).meta.status == 204
+        assert other.auth.mfa_status().data == {"enabled": False}
+    with create_client(base_url=server.base_url) as after:
+        assert after.auth.login(email, password).error is None
+        assert after.auth.me().error is None

@@ -118,9 +118,26 @@ SLICES = (
             "services/identity/devices.py",
             "services/identity/device_approval.py",
             "services/identity/device_codes.py",
-            "services/identity/factors.py",
         ),
         ("api/test_devices.py", "security/test_device_attacks.py"),
+    ),
+    Slice(
+        "second factors",
+        (
+            "services/identity/challenges.py",
+            "services/identity/factors.py",
+            "services/identity/own_factor.py",
+            "services/identity/own_session.py",
+            "services/identity/passkeys.py",
+            "services/identity/second_step.py",
+            "services/identity/steps.py",
+        ),
+        (
+            "api/test_second_factor.py",
+            "api/test_passkeys.py",
+            "security/test_second_step.py",
+            "security/test_passkey_attacks.py",
+        ),
     ),
     Slice(
         "sessions",

@@ -43,7 +43,7 @@ def rows():
 def test_each_row_has_tests_that_carry_its_ids():
     known = docstrings()
     found = list(rows())
-    assert len(found) == 26
+    assert len(found) == 27
     for lesson, ids, tests in found:
         assert ids, lesson
         assert tests, lesson

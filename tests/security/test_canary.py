@@ -22,7 +22,7 @@ from vaultsite.accounts.models import User
 
 CANARY = "canary-" + "77ab1d-ünï"
 # What an answer to the right caller holds, on purpose.
-SHOWING = {"value", "access_token", "api_key"}
+SHOWING = {"value", "access_token", "api_key", "token"}
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Set up and remove second factors; each change has its event, or does not happen."""
 
 from typing import Any
+from uuid import UUID
 
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
@@ -12,7 +13,12 @@ from django.utils import timezone
 from secrets_app.errors import Conflict
 from secrets_app.services.audit import SUCCESS, Resource, record, record_failure
 from secrets_app.services.caller import Actor
-from secrets_app.services.identity import open_factor, principal_for_user, seal_factor
+from secrets_app.services.identity import (
+    end_sessions_without_factor,
+    open_factor,
+    principal_for_user,
+    seal_factor,
+)
 from vaultsite.accounts.models import SecondFactor, User
 from vaultsite.accounts.second_factor import (
     FACTORS,
@@ -37,13 +43,20 @@ def new_secret() -> str:
 
 
 def add_totp(
-    *, user: User, sealed: str, code: str, actor: Actor, keep: HttpRequest | None = None
+    *,
+    user: User,
+    sealed: str,
+    code: str,
+    actor: Actor,
+    keep: HttpRequest | None = None,
+    keep_session: UUID | None = None,
 ) -> bool:
     """Set up an authenticator app if the code is one of its secret. Returns whether it was.
 
     `sealed`: of `new_secret`. Recovery codes are made where there are none. The code is used up. Web
-    sessions from before end, but for that of `keep`. Raises Conflict where there is one already,
-    OpenError, ProviderError.
+    sessions from before end, but for that of `keep`, and so do sessions of the API that have passed no
+    second factor, but for `keep_session`. Raises Conflict where there is one already, OpenError,
+    ProviderError.
     """
     step = step_of(secret=open_factor(sealed), code=code.replace(" ", ""))
     if step is None:
@@ -56,12 +69,17 @@ def add_totp(
         check.last_step = max(check.last_step, step)
         check.save()
         Authenticator.objects.create(user=user, type=TOTP, data={"secret": sealed})
-        _added(user, TOTP, actor, keep)
+        _added(user, TOTP, actor, keep, keep_session)
     return True
 
 
 def add_passkey(
-    *, user: User, data: dict[str, Any], actor: Actor, keep: HttpRequest | None = None
+    *,
+    user: User,
+    data: dict[str, Any],
+    actor: Actor,
+    keep: HttpRequest | None = None,
+    keep_session: UUID | None = None,
 ) -> Authenticator:
     """Set up a passkey from what `passkeys.complete_registration` returns.
 
@@ -75,7 +93,7 @@ def add_passkey(
         if known.exists():
             raise Conflict("This passkey is known already.")
         row: Authenticator = Authenticator.objects.create(user=user, type=PASSKEY, data=data)
-        _added(user, PASSKEY, actor, keep)
+        _added(user, PASSKEY, actor, keep, keep_session)
     return row
 
 
@@ -157,11 +175,15 @@ def refuse_factor(action: str, *, user: User, actor: Actor, reason: str) -> None
     record_failure(action, actor=actor, resource=resource, details={"reason": reason})
 
 
-def _added(user: User, kind: str, actor: Actor, keep: HttpRequest | None) -> None:
+def _added(
+    user: User, kind: str, actor: Actor, keep: HttpRequest | None, keep_session: UUID | None
+) -> None:
     if not Authenticator.objects.filter(user=user, type=RECOVERY_CODES).exists():
         RecoveryCodes.activate(user)
     _record(ADD, user, actor, {"factor": kind})
     end_web_sessions(user, keep=keep)
+    principal_id = principal_for_user(user).id
+    end_sessions_without_factor(principal_id=principal_id, keep=keep_session, actor=actor)
 
 
 def _record(action: str, user: User, actor: Actor, details: dict[str, Any] | None = None) -> None:

@@ -29,6 +29,7 @@ from vaultsite.accounts.models import User
 from vaultsite.accounts.second_factor import PASSKEY, locked
 
 MOST_PASSKEYS = 20
+RP_NAME = "Vaultsite"
 _NAME_LENGTH = 64
 _LIFETIME_S = 600
 
@@ -45,7 +46,7 @@ def begin_registration(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the options for `navigator.credentials.create` as JSON, and the state to keep."""
     entity = PublicKeyCredentialUserEntity(
-        id=user.pk.bytes, name=user.email, display_name=user.display_name or user.email
+        id=handle_of(user), name=user.email, display_name=user.display_name or user.email
     )
     options, state = _server(request).register_begin(
         entity,
@@ -141,12 +142,21 @@ def complete_assertion(
     return row
 
 
+def handle_of(user: User) -> bytes:
+    """Return what an authenticator keeps to name this person by."""
+    handle: bytes = user.pk.bytes
+    return handle
+
+
+def rp_id(request: HttpRequest) -> str:
+    """Return the relying party that passkeys belong to: the host that the request names."""
+    host = request.get_host()  # of ALLOWED_HOSTS
+    return host.rpartition(":")[0] if ":" in host else host
+
+
 def _server(request: HttpRequest) -> Fido2Server:
-    origin = f"{request.scheme}://{request.get_host()}"  # of ALLOWED_HOSTS
-    host = (
-        request.get_host().rpartition(":")[0] if ":" in request.get_host() else request.get_host()
-    )
-    entity = PublicKeyCredentialRpEntity(id=host, name="Vaultsite")
+    origin = f"{request.scheme}://{request.get_host()}"
+    entity = PublicKeyCredentialRpEntity(id=rp_id(request), name=RP_NAME)
     return Fido2Server(entity, verify_origin=lambda given: given == origin)
 
 

@@ -29,6 +29,11 @@ class SessionTokenSerializer(TokenSerializer):
     refresh_token = serializers.CharField(help_text="For one use at `/v1/auth/refresh`.")
 
 
+class CodeAskedSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    mfa_required = serializers.ChoiceField(choices=[True])
+    mfa_token = serializers.CharField(help_text="For `/v1/auth/mfa/verify`, within five minutes.")
+
+
 class RefreshSerializer(StrictSerializer):
     refresh_token = StringField(required=False, max_length=128)
 

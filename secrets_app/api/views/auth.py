@@ -1,7 +1,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,6 +12,7 @@ from secrets_app.api.serializers.auth import (
     AgentSignInSerializer,
     AgentTokenSerializer,
     ApiKeySignInSerializer,
+    CodeAskedSerializer,
     PasswordSignInSerializer,
     PublicKeySerializer,
     RefreshedTokenSerializer,
@@ -23,6 +24,7 @@ from secrets_app.api.views.base import ApiViewSet
 from secrets_app.conf import app_settings
 from secrets_app.errors import InvalidInput
 from secrets_app.services.identity import (
+    CodeAsked,
     IssuedToken,
     key_set,
     refresh_by_access_token,
@@ -54,16 +56,30 @@ class AuthViewSet(ApiViewSet):
     @operation(
         summary="Sign in with e-mail and password",
         request=PasswordSignInSerializer,
-        responses={200: SessionTokenSerializer} | _SIGN_IN_PROBLEMS,
+        responses={
+            200: PolymorphicProxySerializer(
+                "PasswordSignedIn",
+                [SessionTokenSerializer, CodeAskedSerializer],
+                resource_type_field_name=None,
+            )
+        }
+        | problems(400, 401, 403, 413, 415, 500),
     )
     def with_password(self, request: Request) -> Response:
+        """Who has a second factor is asked for it instead: go on with the `mfa_token` at
+        `/v1/auth/mfa/verify`. 403: a second factor is demanded, and there is none."""
         body = PasswordSignInSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        return token_response(
-            sign_in_with_password(
-                actor=anonymous(request), request=request._request, **body.validated_data
-            )
+        given = sign_in_with_password(
+            actor=anonymous(request),
+            request=request._request,
+            takes_code=True,
+            **body.validated_data,
         )
+        if isinstance(given, CodeAsked):
+            answer = {"mfa_required": True, "mfa_token": given.mfa_token}
+            return Response(answer, headers={"Cache-Control": "no-store"})
+        return token_response(given)
 
     @operation(
         summary="Exchange a personal API key for a token",

@@ -55,6 +55,21 @@ from secrets_app.services.identity.device_approval import (
 )
 from secrets_app.services.identity.devices import NewDevice, poll_device, start_device
 from secrets_app.services.identity.identification import identify
+from secrets_app.services.identity.own_factor import (
+    begin_app,
+    confirm_app,
+    end_sessions_without_factor,
+    is_factor_enabled,
+    remove_app,
+)
+from secrets_app.services.identity.passkeys import (
+    begin_assertion,
+    begin_registration,
+    complete_registration,
+    list_passkeys,
+    remove_passkey,
+    sign_in_with_passkey,
+)
 from secrets_app.services.identity.principals import (
     activate_person,
     deactivate_person,
@@ -63,6 +78,7 @@ from secrets_app.services.identity.principals import (
 )
 from secrets_app.services.identity.roles import ROLES, permissions_of
 from secrets_app.services.identity.second_factor import open_factor, seal_factor
+from secrets_app.services.identity.second_step import CodeAsked, sign_in_with_code
 from secrets_app.services.identity.sessions import (
     end_session_by_id,
     list_sessions,
@@ -89,6 +105,7 @@ __all__ = [
     "MIN_TTL_S",
     "ROLES",
     "Approver",
+    "CodeAsked",
     "IssuedToken",
     "NewAgent",
     "NewDevice",
@@ -97,7 +114,12 @@ __all__ = [
     "agents_of",
     "approve_device",
     "approver_of",
+    "begin_app",
+    "begin_assertion",
+    "begin_registration",
     "change_password",
+    "complete_registration",
+    "confirm_app",
     "create_api_key",
     "create_identity",
     "deactivate_agent",
@@ -107,6 +129,7 @@ __all__ = [
     "derive_token",
     "digest_api_key",
     "end_session_by_id",
+    "end_sessions_without_factor",
     "end_tokens",
     "get_account",
     "get_agent",
@@ -114,11 +137,13 @@ __all__ = [
     "get_own_agent",
     "hand_over_agent",
     "identify",
+    "is_factor_enabled",
     "issue_token",
     "key_set",
     "list_agents",
     "list_api_keys",
     "list_identities",
+    "list_passkeys",
     "list_sessions",
     "look_at_device",
     "open_factor",
@@ -130,6 +155,8 @@ __all__ = [
     "refresh_by_access_token",
     "refresh_session",
     "register_agent",
+    "remove_app",
+    "remove_passkey",
     "rename_account",
     "require_person",
     "revoke_api_key",
@@ -139,6 +166,8 @@ __all__ = [
     "sign_in_with_agent_key",
     "sign_in_with_api_key",
     "sign_in_with_assertion",
+    "sign_in_with_code",
+    "sign_in_with_passkey",
     "sign_in_with_password",
     "sign_out",
     "start_device",

@@ -15,6 +15,7 @@ from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.audit.failures import record_failure
 from secrets_app.services.caller import Caller
 from secrets_app.services.identity.agents import require_person
+from secrets_app.services.identity.factors import second_factors
 from secrets_app.services.identity.passwords import check_password, note_sign_in
 
 
@@ -62,7 +63,9 @@ def change_password(*, caller: Caller, current: str, new: str, request: HttpRequ
     except ValidationError as error:
         raise InvalidInput({"new_password": error.messages}) from None
     with transaction.atomic():
-        note_sign_in(user=user, request=request)
+        # Half a sign-in resets no count of wrong codes.
+        if not second_factors().is_asked(user):
+            note_sign_in(user=user, request=request)
         user.set_password(new)
         user.save(update_fields=["password"])
         Principal.objects.filter(pk=caller.id).update(token_generation=F("token_generation") + 1)

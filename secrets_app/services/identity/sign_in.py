@@ -26,17 +26,20 @@ from secrets_app.services.identity.api_keys import (
 )
 from secrets_app.services.identity.passwords import check_password, note_sign_in
 from secrets_app.services.identity.principals import principal_for_user
+from secrets_app.services.identity.second_step import CodeAsked, ask_for_code, needs_code
 from secrets_app.services.identity.sessions import start_session
 from secrets_app.services.identity.sign_in_events import record_refusal, record_success, refuse
 from secrets_app.services.identity.tokens import IssuedToken, issue_token
 
 
 def sign_in_with_password(
-    *, email: str, password: str, actor: Actor, request: HttpRequest
-) -> IssuedToken:
-    """Exchange e-mail and password for the tokens of a new session.
+    *, email: str, password: str, actor: Actor, request: HttpRequest, takes_code: bool
+) -> IssuedToken | CodeAsked:
+    """Exchange e-mail and password for the tokens of a new session, or the next step for who has a second
+    factor.
 
-    Raises Unauthenticated, the same for every reason, and LockedOut.
+    `takes_code` tells whether this way in has a next step. Raises Unauthenticated, the same for every
+    reason, LockedOut, and Forbidden for a right password that is not enough here.
     """
     try:
         user = check_password(username=email, password=password, request=request)
@@ -49,8 +52,11 @@ def sign_in_with_password(
         raise PasswordsOff("passwords_off")
     if user is None:
         refuse("password", "bad_credentials", _principal_named(email), actor)
+    principal = principal_for_user(user)
+    if needs_code(principal=principal, actor=actor):
+        return ask_for_code(principal=principal, actor=actor, takes_code=takes_code)
     return start_session(
-        principal=principal_for_user(user),
+        principal=principal,
         method="password",
         actor=actor,
         note=lambda: note_sign_in(user=user, request=request),

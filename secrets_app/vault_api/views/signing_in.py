@@ -9,7 +9,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from secrets_app.errors import Conflict, Unauthenticated
+from secrets_app.errors import Conflict, Forbidden, Unauthenticated
 from secrets_app.services.identity import (
     IssuedToken,
     derive_token,
@@ -60,9 +60,13 @@ def userpass(call: Call) -> HttpResponse:
             password=password,
             actor=call.anonymous,
             request=_without_name(call.request),
+            takes_code=False,
         )
     except Unauthenticated:
         return refusal(400, [WRONG_PASSWORD])
+    except Forbidden as error:
+        return refusal(400, [error.detail])
+    assert isinstance(issued, IssuedToken)  # noqa: S101  (without a code to take, none is asked for)
     return _token(call, issued, {"username": email})
 
 
