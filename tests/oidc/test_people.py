@@ -266,3 +266,12 @@ def test_the_client_secret_is_in_no_representation(provider):
 
     assert CLIENT_SECRET not in repr(providers())
     assert "SCRIPTED_SECRET" not in repr(providers())
+
+
+@pytest.mark.parametrize("email", ["dora@notexample.com", "dora@sub.example.com"])
+def test_a_domain_that_only_ends_alike_is_not_trusted(provider, settings, email):
+    settings.OIDC_VARIABLES = settings.OIDC_VARIABLES | {"OIDC_CORP_PROVISION": "on"}
+    User.objects.create_user("dora@sub.example.com", PASSWORD)
+    begun, _ = sign_in(provider, email=email, email_verified=True)
+    assert person_in(begun.client) is None
+    assert User.objects.count() == 1
