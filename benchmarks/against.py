@@ -115,7 +115,7 @@ class _Checkout:
         self._process.communicate()
 
 
-def _serve() -> None:
+def _serve() -> int:
     """The other end of `_Checkout`, with the code of the folder that it was started in."""
     application, demo = hot_path.start()
     kinds = [
@@ -131,6 +131,7 @@ def _serve() -> None:
         kind, requests = json.loads(line) or (None, 0)
         took = _time(calls[kind], requests) if kind in calls else None
         print(f"took {json.dumps(took)}", flush=True)
+    return 0
 
 
 def _time(call: Any, requests: int) -> float:
