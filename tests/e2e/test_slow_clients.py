@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -37,7 +38,7 @@ def demo(server):
     return demo | {"url": url}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def port(server):
     return int(server.base_url.rpartition(":")[2])
 
@@ -82,7 +83,7 @@ def test_large_half_bodies_fill_a_budget_and_not_the_memory(server, demo, port):
     assert 503 in seen.statuses
 
 
-def test_a_slow_body_is_answered_and_the_connection_ends(server, port):
+def send_half_a_body(server, demo, port):
     with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
         client.sendall(HALF_BODY)
         started = time.monotonic()
@@ -95,7 +96,7 @@ def test_a_slow_body_is_answered_and_the_connection_ends(server, port):
         assert client.recv(1) == b""
 
 
-def test_a_large_body_that_goes_on_arriving_is_waited_for(server, demo, port):
+def send_a_large_body_slowly(server, demo, port):
     raw = json.dumps({"type": "note", "value": "x" * 900_000}).encode()
     head = (
         f"PUT {demo['url']}-large HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -112,7 +113,7 @@ def test_a_large_body_that_goes_on_arriving_is_waited_for(server, demo, port):
         assert answer.status == 201
 
 
-def test_who_does_not_read_holds_no_thread(server, demo, port):
+def read_nothing(server, demo, port):
     """More readers than threads, of answers that fit in no buffer of a socket."""
     content = {"type": "note", "value": "x" * 1_000_000}
     url = demo["url"] + "-long"
@@ -148,6 +149,28 @@ def _held(port, clients):
         for each in psutil.net_connections("tcp")
         if each.laddr.port == port and each.raddr and each.raddr.port in ours
     ]
+
+
+@pytest.fixture(scope="module")
+def together(server, demo, port):
+    """Three kinds of slow clients at the same time, since each takes as long as the server bears it."""
+    with ThreadPoolExecutor(3) as pool:
+        return {
+            act: pool.submit(act, server, demo, port)
+            for act in (send_half_a_body, send_a_large_body_slowly, read_nothing)
+        }
+
+
+def test_a_slow_body_is_answered_and_the_connection_ends(together):
+    together[send_half_a_body].result()
+
+
+def test_a_large_body_that_goes_on_arriving_is_waited_for(together):
+    together[send_a_large_body_slowly].result()
+
+
+def test_who_does_not_read_holds_no_thread(together):
+    together[read_nothing].result()
 
 
 def test_who_does_not_read_a_streamed_batch_holds_no_thread(tmp_path):
