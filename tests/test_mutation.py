@@ -1,11 +1,16 @@
 """The tool for mutation testing: its table is whole, and what it makes of a file is the same program."""
 
 import ast
+import json
+import os
+import signal
 import subprocess
+import sys
 
 import pytest
 
 from tests.mutation import sample
+from tests.mutation.forked import NO_TEST, PLAN
 from tests.mutation.slices import APP, ROOT, SLICES, mutated_files, slice_of
 from tests.mutation.workplace import shielded, undecorated
 
@@ -156,3 +161,63 @@ def test_on_main_itself_it_is_the_last_commit(repository):
 def test_without_a_revision_to_compare_with_there_is_no_sample(repository, capsys):
     sample.try_a_sample(since=None, most=1, seconds=1, seed=None, children=1)
     assert "no sample" in capsys.readouterr().out
+
+
+TESTS_OF_MUTANTS = """
+import os
+import signal
+
+def now():
+    return os.environ["MUTANT_UNDER_TEST"]
+
+def test_notices_the_first():
+    assert now() != "m.x_f__mutmut_1"
+
+def test_is_slow_and_ends_with_the_second():
+    if now() == "m.x_f__mutmut_2":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def test_notices_the_third():
+    assert now() != "m.x_f__mutmut_3"
+"""
+
+
+@pytest.mark.only_on("sqlite")
+@pytest.mark.parametrize(("seconds", "third"), [(None, 1), (0.0, 0)])
+def test_each_mutant_is_tried_in_a_process_of_its_own(tmp_path, seconds, third):
+    """By the tests that reach it, the quick ones first, until one fails or the time is over."""
+    tests = [
+        f"test_it.py::{line[4:-3]}" for line in TESTS_OF_MUTANTS.splitlines() if "def test" in line
+    ]
+    (tmp_path / "test_it.py").write_text(TESTS_OF_MUTANTS)
+    names = [f"m.x_{name}" for name in ("f__mutmut_1", "f__mutmut_2", "f__mutmut_3", "g__mutmut_1")]
+    kept, plan = tmp_path / "m.py.meta", tmp_path / "plan.json"
+    kept.write_text(json.dumps({"exit_code_by_key": dict.fromkeys(names), "more": 1}))
+    mutants = dict.fromkeys(names, str(kept))
+    plan.write_text(json.dumps({"mutants": mutants, "seconds": seconds, "children": 2}))
+    stats = {
+        "tests_by_mangled_function_name": {"m.x_f": tests},
+        "duration_by_test": {tests[0]: 0.1, tests[1]: 0.2, tests[2]: 0.3},
+    }
+    (tmp_path / "mutmut-stats.json").write_text(json.dumps(stats))
+    (tmp_path / "tiny.py").write_text('DATABASES = {"default": {"TEST": {"NAME": "./test"}}}')
+    command = [sys.executable, "-m", "pytest", "-q", "--rootdir=.", "-p", "tests.mutation.forked"]
+    subprocess.run(
+        [*command, "test_it.py"],
+        cwd=tmp_path,
+        env=os.environ
+        | {
+            PLAN: str(plan),
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}",
+            "DJANGO_SETTINGS_MODULE": "tiny",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "MUTANT_UNDER_TEST": "",
+        },
+        check=True,
+        capture_output=True,
+    )
+    second = -signal.SIGKILL if seconds is None else 0
+    assert json.loads(kept.read_text()) == {
+        "exit_code_by_key": dict(zip(names, [1, second, third, NO_TEST], strict=True)),
+        "more": 1,
+    }
