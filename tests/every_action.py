@@ -43,6 +43,7 @@ from vaultsite.accounts.models import User
 _V = "/v1/vaults/<vault_id>"
 _SECRET = r"/v1/vaults/(?P<vault_id>[^/]+)/{}/(?P<path>[\s\S]*)\Z"
 _VERSION = r"/v1/vaults/(?P<vault_id>[^/]+)/{}/(?P<path>[\s\S]*)/(?P<number>[^/]*)\Z"
+_ISSUER = "https://login.example.com"
 
 
 @dataclass
@@ -93,6 +94,10 @@ class World:
         """Signed in; that leaves an event of its own."""
         answer = Api().post("/v1/auth/agent-token", {"api_key": self.agent_key})
         return Api(answer.json()["access_token"])
+
+
+def session_of_alice() -> SignInSession:
+    return SignInSession.objects.get(principal__user__email="alice@example.com")
 
 
 def operator_client(role: str = "operator", name: str = "") -> Client:
@@ -218,7 +223,7 @@ ROUTES: dict[tuple[str, str], Callable[[World], Any]] = {
     ),
     ("DELETE", "/v1/auth/sessions"): lambda w: w.api.delete("/v1/auth/sessions"),
     ("DELETE", "/v1/auth/sessions/<item_id>"): lambda w: w.api.delete(
-        f"/v1/auth/sessions/{SignInSession.objects.get().pk}"
+        f"/v1/auth/sessions/{session_of_alice().pk}"
     ),
     ("DELETE", "/v1/auth/token"): lambda w: w.api.delete("/v1/auth/token"),
     ("POST", "/v1/auth/api-key-token"): lambda w: Api().post(
@@ -365,6 +370,17 @@ def _second_factor(world: World) -> None:
     Authenticator.objects.create(user=world.alice.user, type="totp", data=data)
 
 
+def _superuser(world: World) -> None:
+    world.alice.user.is_superuser = True
+    world.alice.user.save()
+
+
+def _account_at_a_provider(world: World) -> None:
+    from allauth.socialaccount.models import SocialAccount
+
+    SocialAccount.objects.create(user=world.alice.user, provider=_ISSUER, uid="1")
+
+
 def web_session(world: World) -> Any:
     from allauth.usersessions.models import UserSession
 
@@ -393,6 +409,7 @@ class Command:
 
 COMMANDS: dict[str, Command] = {
     "backup": Command(lambda w: run("backup", w.folder / "backup")),
+    "break_glass": Command(lambda w: run("break_glass", "alice@example.com"), _superuser),
     "create_agent": Command(lambda w: run("create_agent", "alice@example.com", "bot")),
     "create_api_key": Command(lambda w: run("create_api_key", "alice@example.com")),
     "create_root_key": Command(lambda w: run("create_root_key", f"file:{w.folder}/root.key")),
@@ -406,12 +423,17 @@ COMMANDS: dict[str, Command] = {
     "hand_over_agents": Command(
         lambda w: run("hand_over_agents", "alice@example.com", "bob@example.com")
     ),
+    "identity": Command(
+        lambda w: run("identity", "alice@example.com", "--remove", _ISSUER, "1"),
+        _account_at_a_provider,
+    ),
     "import_secrets": Command(
         lambda w: run(
             "import_secrets", w.folder / "env", "--from", "dotenv", "--vault", w.vault.pk
         ),
         lambda w: (w.folder / "env").write_text("IMPORTED=1\n"),
     ),
+    "invite": Command(lambda w: run("invite", "new@example.com")),
     "keys": Command(lambda w: run("keys")),
     "prune_audit": Command(lambda w: run("prune_audit", "--before", "9999-01-01"), _export),
     "purge_secrets": Command(lambda w: run("purge_secrets"), _delete_long_ago),
@@ -450,7 +472,7 @@ ADMIN_ACTIONS: dict[tuple[str, str], Callable[[World], Any]] = {
     ("principal", "end_tokens"): _in_admin(
         "end_tokens", lambda w: Principal.objects.get(pk=w.alice.principal.pk)
     ),
-    ("signinsession", "end"): _in_admin("end", lambda w: SignInSession.objects.get()),
+    ("signinsession", "end"): _in_admin("end", lambda w: session_of_alice()),
     ("secretversion", "disable"): _in_admin(
         "disable", lambda w: SecretVersion.objects.get(secret__path="a")
     ),

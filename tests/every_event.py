@@ -14,6 +14,7 @@ from tests.every_action import _SECRET, _V, _VERSION, World
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ROOT_KEY = re.compile(r"local:[0-9a-f]{16}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+\+00:00")
 _KID = re.compile(r"kid=[\w-]{43}")
 
 
@@ -43,7 +44,7 @@ def _line(event: AuditEvent, names: dict[str, str]) -> str:
     line = f"{event.action} {about}{where}{''.join(details)}"
     for each, name in names.items():
         line = line.replace(each, name)
-    for pattern, name in ((_UUID, "new"), (_ROOT_KEY, "root"), (_KID, "kid=kid")):
+    for pattern, name in ((_UUID, "new"), (_ROOT_KEY, "root"), (_KID, "kid=kid"), (_TIME, "then")):
         line = pattern.sub(name, line)
     return line
 
@@ -65,6 +66,54 @@ EVENTS_OF_ROUTES: dict[tuple[str, str], list[str]] = {
     ],
     ("DELETE", "/v1/auth/token"): [
         "auth.revoke token",
+    ],
+    ("POST", "/v1/auth/refresh"): [
+        "auth.refresh session new",
+    ],
+    ("DELETE", "/v1/auth/sessions"): [
+        "auth.revoke_all principal alice",
+    ],
+    ("DELETE", "/v1/auth/sessions/<item_id>"): [
+        "auth.session_end session new reason=ended",
+    ],
+    ("POST", "/v1/auth/mfa/verify"): [
+        "auth.success principal bob method=password_totp",
+    ],
+    ("POST", "/v1/auth/mfa/setup"): [
+        "auth.second_factor_begin principal alice",
+    ],
+    ("POST", "/v1/auth/mfa/verify-setup"): [
+        "auth.second_factor_add principal alice factor=totp",
+    ],
+    ("DELETE", "/v1/auth/mfa"): [
+        "auth.second_factor_remove principal bob factor=totp",
+    ],
+    ("POST", "/v1/auth/passkeys/register/complete"): [
+        "auth.second_factor_add principal alice factor=webauthn",
+    ],
+    ("POST", "/v1/auth/passkeys/assert/complete"): [
+        "auth.success principal bob method=passkey",
+    ],
+    ("DELETE", "/v1/auth/passkeys/<item_id>"): [
+        "auth.second_factor_remove principal bob factor=webauthn",
+    ],
+    ("POST", "/v1/auth/device/code"): [
+        "auth.device_start device new",
+    ],
+    ("POST", "/v1/auth/device/token"): [
+        "auth.success principal alice method=device",
+    ],
+    ("POST", "/v1/auth/device/approve"): [
+        "auth.device_approve device new requested_from=127.0.0.1",
+    ],
+    ("POST", "/v1/auth/device/deny"): [
+        "auth.device_deny device new requested_from=127.0.0.1",
+    ],
+    ("POST", "/v1/agents/<agent_id>/identities"): [
+        "agent_identity.create agent_identity new agent_id=agent",
+    ],
+    ("DELETE", "/v1/agents/<agent_id>/identities/<item_id>"): [
+        "agent_identity.delete agent_identity new agent_id=agent",
     ],
     ("POST", "/v1/auth/api-key-token"): [
         "auth.success principal alice method=api_key",
@@ -171,6 +220,15 @@ EVENTS_OF_ROUTES: dict[tuple[str, str], list[str]] = {
 
 # Of a stranger who tries the same.
 EVENTS_OF_REFUSALS: dict[tuple[str, str], list[str]] = {
+    ("DELETE", "/v1/auth/sessions/<item_id>"): [
+        "auth.session_end session new reason=not_the_owner",
+    ],
+    ("DELETE", "/v1/auth/passkeys/<item_id>"): [
+        "auth.second_factor_remove principal new reason=not_a_session",
+    ],
+    ("DELETE", "/v1/agents/<agent_id>/identities/<item_id>"): [
+        "agent_identity.delete agent_identity new reason=not_the_owner",
+    ],
     ("DELETE", "/v1/auth/api-keys/<item_id>"): [
         "key.revoke api_key spare reason=not_the_owner",
     ],
@@ -246,6 +304,18 @@ EVENTS_OF_REFUSALS: dict[tuple[str, str], list[str]] = {
 }
 
 EVENTS_OF_COMMANDS: dict[str, list[str]] = {
+    "break_glass": [
+        "auth.break_glass principal alice until=then",
+    ],
+    "deactivate_user": [
+        "user.deactivate principal bob",
+    ],
+    "identity": [
+        "auth.identity_remove principal alice",
+    ],
+    "invite": [
+        "user.invite invitation new groups=[] staff=false",
+    ],
     "backup": [
         "backup.create database",
     ],
@@ -266,7 +336,7 @@ EVENTS_OF_COMMANDS: dict[str, list[str]] = {
         "doctor.run service",
     ],
     "export_audit": [
-        "audit.export audit_log events=9 last_seal=1 seals=1",
+        "audit.export audit_log events=20 last_seal=1 seals=1",
     ],
     "group": [
         "group.create group group=team",
@@ -283,13 +353,13 @@ EVENTS_OF_COMMANDS: dict[str, list[str]] = {
         "key.list key",
     ],
     "prune_audit": [
-        "audit.prune audit_log events=9 seal=1",
+        "audit.prune audit_log events=20 seal=1",
     ],
     "purge_secrets": [
         "secret.purge secret gone in world path=gone reason=retention",
     ],
     "remove_second_factor": [
-        "auth.second_factor_remove principal alice",
+        "auth.second_factor_remove principal alice factor=all",
     ],
     "revoke_api_key": [
         "key.revoke api_key spare",
@@ -306,7 +376,7 @@ EVENTS_OF_COMMANDS: dict[str, list[str]] = {
         "key.rewrap vault_key new in world from=root to=root version=1",
     ],
     "verify_audit": [
-        "audit.verify audit_log checked=9 findings=0",
+        "audit.verify audit_log checked=20 findings=0",
     ],
     "verify_vault": [
         "vault.verify vault findings=0",
@@ -331,6 +401,12 @@ EVENTS_OF_ADMIN_ACTIONS: dict[tuple[str, str], list[str]] = {
     ],
     ("secretversion", "disable"): [
         "secret.disable secret a in world path=a version=1",
+    ],
+    ("signinsession", "end"): [
+        "auth.session_end session new reason=ended",
+    ],
+    ("usersession", "end"): [
+        "auth.session_end principal alice",
     ],
     ("vault", "rotate"): [
         "key.rotate vault_key new in world root_key_id=root version=2",

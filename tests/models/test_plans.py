@@ -48,6 +48,7 @@ def test_by_the_name_of_a_vault_it_is_found_by_the_same_keys():
         "key": uuid4(),
         "jti": "x",
         "parent": None,
+        "session": None,
         "name": "team",
         "now": timezone.now(),
         "path": "a",
