@@ -1,12 +1,14 @@
 import hashlib
 import json
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from secrets_app.models import IdempotencyKey, Policy, Secret, SecretVersion, Vault
+from secrets_app.models import IdempotencyKey, Policy, Secret, SecretVersion, Vault, VaultKey
+from secrets_app.services.transactions import idempotency
 from secrets_app.services.transactions.idempotency import (
     CLAIM_LASTS,
     KEPT_FOR,
@@ -14,7 +16,7 @@ from secrets_app.services.transactions.idempotency import (
     forget_old_keys,
 )
 from tests.api.test_concurrency import all_at_once
-from tests.cast import Api, allow, body, secret_url
+from tests.cast import Api, allow, body, secret_url, vault_of
 
 
 def put(api, vault, value="x", key="k1", path="a", **fields):
@@ -59,8 +61,9 @@ def test_the_same_key_for_another_request_is_422(alice, vault, other):
 
 def test_keys_belong_to_their_principal(alice, bob, vault):
     allow(bob, vault, "**", "write")
-    assert put(alice.api, vault, "one").json()["version"] == 1
-    assert put(bob.api, vault, "two").json()["version"] == 2
+    for _ in range(2):
+        assert put(alice.api, vault, "one").json()["version"] == 1
+        assert put(bob.api, vault, "two").json()["version"] == 2
 
 
 def test_a_repeat_is_judged_anew(alice, bob, vault):
@@ -132,6 +135,87 @@ def test_a_request_that_died_midway_is_carried_out_by_a_later_repeat(alice, vaul
     assert put(alice.api, vault, key="k2").json()["version"] == 2
 
 
+def test_a_key_is_taken_over_after_its_time_to_the_instant(alice, vault, time_machine):
+    now = timezone.now()
+    time_machine.move_to(now, tick=False)
+    put(alice.api, vault, "one")
+    time_machine.move_to(now + KEPT_FOR - timedelta(microseconds=1), tick=False)
+    assert put(alice.api, vault, "two").status_code == 422
+    time_machine.move_to(now + KEPT_FOR, tick=False)
+    assert put(alice.api, vault, "two").json()["version"] == 2
+    IdempotencyKey.objects.update(status=None, body=None)
+    time_machine.move_to(now + KEPT_FOR + CLAIM_LASTS - timedelta(microseconds=1), tick=False)
+    assert put(alice.api, vault, "two").status_code == 409
+    time_machine.move_to(now + KEPT_FOR + CLAIM_LASTS, tick=False)
+    assert put(alice.api, vault, "two").json()["version"] == 3
+
+
+def test_a_key_that_was_taken_over_is_that_of_the_new_request(alice, vault):
+    """All of the old one is replaced: its time, its vault, and what it asked for."""
+    other = vault_of(alice, "other")
+    put(alice.api, vault)
+    IdempotencyKey.objects.update(created_at=timezone.now() - KEPT_FOR)
+    for _ in range(2):
+        assert put(alice.api, other, "another value").json()["version"] == 1
+    assert SecretVersion.objects.filter(vault=other).count() == 1
+    assert IdempotencyKey.objects.get().vault_key.vault_id == other.pk
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Does something between the look at a known key and what follows from it."""
+
+    def arrange(happens):
+        real = idempotency._is_same
+
+        def is_same(known, digest):
+            happens()
+            return real(known, digest)
+
+        monkeypatch.setattr(idempotency, "_is_same", is_same)
+
+    return arrange
+
+
+@pytest.mark.parametrize("changes", [{"claim": uuid4()}, {"status": 201, "body": {"version": 1}}])
+def test_who_takes_over_is_one_and_comes_before_the_first_is_done(alice, vault, meanwhile, changes):
+    """Somebody else was faster: one more repeat, or the first request, which was only slow."""
+    put(alice.api, vault)
+    dead = {"status": None, "body": None, "claimed_at": timezone.now() - CLAIM_LASTS}
+    IdempotencyKey.objects.update(**dead)
+    meanwhile(lambda: IdempotencyKey.objects.update(**changes))
+    assert put(alice.api, vault).status_code == 409
+    assert SecretVersion.objects.count() == 1
+
+
+def test_while_the_one_that_took_over_is_running_nobody_takes_over(alice, vault, monkeypatch):
+    put(alice.api, vault)
+    dead = {"status": None, "body": None, "claimed_at": timezone.now() - CLAIM_LASTS}
+    IdempotencyKey.objects.update(**dead)
+    inner, api, complete = [], alice.api, IdempotencyClaim.complete
+
+    def repeat_meanwhile(self, result):
+        inner.append(put(Api(api.bearer), vault).status_code)
+        complete(self, result)
+
+    monkeypatch.setattr(IdempotencyClaim, "complete", repeat_meanwhile)
+    assert put(api, vault).status_code == 201
+    assert inner == [409]
+
+
+def test_one_that_was_overtaken_and_fails_leaves_the_key_to_the_other(alice, vault, monkeypatch):
+    release = IdempotencyClaim.release
+
+    def overtaken(self):
+        IdempotencyKey.objects.update(claim=uuid4())
+        release(self)
+
+    monkeypatch.setattr(IdempotencyClaim, "release", overtaken)
+    headers = {"Idempotency-Key": "k", "If-Match": '"1"'}
+    assert alice.api.put(secret_url(vault), body(), headers=headers).status_code == 412
+    assert IdempotencyKey.objects.exists()
+
+
 def test_one_that_was_overtaken_changes_nothing_any_more(alice, vault, monkeypatch):
     complete = IdempotencyClaim.complete
     overtaken = []
@@ -156,6 +240,27 @@ def test_a_key_is_forgotten_after_a_day(alice, vault):
     assert put(alice.api, vault, "another value").json()["version"] == 2
     IdempotencyKey.objects.update(created_at=old)
     assert forget_old_keys() == 1
+
+
+def test_using_a_key_forgets_old_ones_of_the_same_principal_and_no_others(alice, bob, vault):
+    allow(bob, vault, "**", "write")
+    for api, key in ((alice.api, "old"), (bob.api, "old"), (alice.api, "kept")):
+        put(api, vault, key=key)
+    old = IdempotencyKey.objects.filter(key_digest=hashlib.sha256(b"old").hexdigest())
+    old.update(created_at=timezone.now() - KEPT_FOR)
+    put(alice.api, vault, key="new")
+    assert [each.principal_id for each in old] == [bob.principal.pk]
+    assert IdempotencyKey.objects.filter(principal=alice.principal).count() == 2
+
+
+def test_what_a_key_stood_for_and_cannot_be_told_any_more_is_not_answered_with(alice, vault):
+    """Its vault's key is destroyed, or the row was changed in the database."""
+    other = vault_of(alice, "other")
+    put(alice.api, vault, "of the first")
+    IdempotencyKey.objects.update(request_digest=b"x" * 60)
+    assert put(alice.api, vault, "of the first").status_code == 422
+    VaultKey.objects.filter(vault=vault).update(state=VaultKey.State.DESTROYED)
+    assert put(alice.api, other, "of the first").status_code == 422
 
 
 def test_nothing_that_is_kept_tells_the_value(alice, vault):

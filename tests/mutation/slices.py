@@ -252,6 +252,7 @@ SLICES = (
         ("services/transactions/idempotency.py",),
         (
             "api/test_idempotency.py",
+            "api/test_what_events_say.py",
             "services/test_purge.py",
             "security/test_races.py",
             "security/test_turned_back.py",
