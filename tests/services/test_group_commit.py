@@ -34,13 +34,13 @@ def slow_first(monkeypatch):
 
 
 def at_once(count, act):
-    """What each thread's `act` returned or raised; the first has a start."""
+    """What each thread's `act` returned or raised; the first has a start, the others come in order."""
     results = {}
 
     def work(number):
         try:
             if number:
-                time.sleep(0.15)
+                time.sleep(0.12 + 0.02 * number)
             results[number] = act(number)
         except Exception as error:
             results[number] = error
@@ -167,7 +167,9 @@ def test_who_waits_for_a_lock_does_not_keep_others_waiting(alice, vault, gatheri
     assert max(took.values()) < took[0] + 1
 
 
-def test_a_write_that_the_database_refuses_fails_alone(alice, vault, gathering):
+@pytest.mark.parametrize("count", [3, 5])
+def test_a_write_that_the_database_refuses_fails_alone(alice, vault, gathering, count):
+    """The others of its group are stored, and once."""
     token = alice.token
 
     def at_the_door(number):
@@ -181,10 +183,10 @@ def test_a_write_that_the_database_refuses_fails_alone(alice, vault, gathering):
 
         return group_commit.commit_statement(refused)
 
-    results = at_once(5, at_the_door)
+    results = at_once(count, at_the_door)
     assert isinstance(results.pop(2), DatabaseError)
     assert set(results.values()) == {201}
-    assert set(secrets_of(vault)) == {"q/0", "q/1", "q/3", "q/4"}
+    assert secrets_of(vault) == {f"q/{n}": 1 for n in range(count) if n != 2}
 
 
 @pytest.mark.only_on("postgresql")
@@ -235,3 +237,41 @@ def test_within_a_transaction_an_event_goes_with_it():
         write(0)
         transaction.set_rollback(True)
     assert not AuditEvent.objects.exists()
+
+
+def test_within_a_transaction_a_statement_is_carried_out_at_once():
+    """By this thread, and it may wait for a lock as long as any statement of that transaction."""
+    given = []
+
+    def act(**more):
+        given.append(more)
+        return len(given) == 1
+
+    with transaction.atomic():
+        assert group_commit.commit_statement(act) is True
+    assert group_commit.commit_statement(act) is False
+    assert given == [{}, {"lock_timeout": "10ms"}]
+
+
+def test_who_waits_for_a_thread_that_is_broken_off_is_told_that_nothing_was_stored(monkeypatch):
+    sizes = []
+
+    def do(waiting):
+        sizes.append(len(waiting))
+        if len(sizes) == 2:
+            raise SystemExit  # as when a server ends its threads
+        time.sleep(0.5)
+
+    monkeypatch.setattr(group_commit, "_do", do)
+
+    def act(_):
+        try:
+            return group_commit.commit_statement(lambda **_: True)
+        except SystemExit:
+            return "ended"
+
+    results = at_once(4, act)
+    assert sizes == [1, 3]
+    assert results.pop(0) is True
+    told = sorted(map(str, results.values()))
+    assert told == ["Nothing was stored.", "Nothing was stored.", "ended"]
