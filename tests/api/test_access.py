@@ -1,6 +1,8 @@
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from secrets_app.models import AuditEvent, Principal
 from tests.cast import allow, deny
@@ -40,12 +42,31 @@ def test_everybody_learns_about_itself_and_nobody_about_others(alice, bob, charl
     for who in (bob, charlie):
         response = explain(who.api, vault, principal_id=alice.principal.id)
         assert response.status_code == 403
+        event = AuditEvent.objects.latest("id")
+        assert (event.action, event.outcome) == ("access.explain", "denied")
 
 
-def test_conditions_are_judged_from_the_callers_own_address(bob, vault):
+def test_conditions_are_judged_from_the_callers_own_address(alice, bob, vault):
     allow(bob, vault, "**", "read", conditions={"ip_allowlist": ["127.0.0.0/8"]})
     assert explain(bob.api, vault).json()["allowed"] is True
     # Bob's address is not known to the owner, so the condition does not count as held.
+    about = {"principal_id": bob.principal.id}
+    assert explain(alice.api, vault, **about).json()["allowed"] is False
+
+
+def test_what_expires_is_judged_at_this_moment(alice, bob, vault, time_machine):
+    now = timezone.now()
+    time_machine.move_to(now, tick=False)
+    about = {"principal_id": bob.principal.id}
+    policy = allow(bob, vault, "**", "read", expires_at=now)
+    assert explain(alice.api, vault, **about).json()["reason"] == "no_policy_matches"
+    soon = now + timedelta(microseconds=1)
+    policy.expires_at = soon
+    policy.save()
+    Principal.objects.filter(pk=bob.principal.pk).update(expires_at=soon)
+    assert explain(alice.api, vault, **about).json()["allowed"] is True
+    Principal.objects.filter(pk=bob.principal.pk).update(expires_at=now)
+    assert explain(alice.api, vault, **about).json()["reason"] == "inactive_principal"
 
 
 def test_an_inactive_principal_may_do_nothing(alice, bob, vault):

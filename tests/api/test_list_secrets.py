@@ -3,9 +3,11 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from secrets_app.models import AuditEvent, Secret
-from tests.cast import allow, body, deny, secret_url
+from secrets_app.services.secrets import listing
+from tests.cast import allow, body, deny, secret_url, vault_of
 
 
 def list_url(vault, **query):
@@ -195,6 +197,43 @@ def test_filters_narrow_the_list(alice, vault):
     assert paths(alice, vault, expires_before="2030-01-01T00:00:01Z") == ["c"]
     assert paths(alice, vault, expires_before="2040-01-01T00:00:00+01:00") == ["c", "d"]
     assert paths(alice, vault, expires_before="2040-01-01T00:00:00Z", type="password") == ["d"]
+
+
+@pytest.mark.parametrize("limit", [2, 100])
+def test_a_page_of_which_filters_leave_little_ends_early_and_leads_on(
+    alice, vault, monkeypatch, limit
+):
+    """After so many rows as the caller may see: neither deleted ones count nor those of another vault."""
+    monkeypatch.setattr(listing, "_MOST_ROWS", 5)
+    note = body() | {"type": "note"}
+    for where in (vault_of(alice, "other"), vault):
+        items = [{"path": f"p{n:02}"} | (note if n in (1, 12) else body()) for n in range(14)]
+        items += [{"path": f"p{n:02}-gone"} | body() for n in range(14)]
+        url = f"/v1/vaults/{where.pk}/secrets:batchWrite"
+        assert alice.api.post(url, {"secrets": items}).status_code == 201
+        Secret.objects.filter(path__endswith="gone").update(deleted_at=timezone.now())
+    pages, cursor = [], {}
+    while cursor is not None:
+        answer = alice.api.get(list_url(vault, type="note", limit=limit, **cursor)).json()
+        pages.append([each["path"] for each in answer["secrets"]])
+        cursor = {"cursor": answer["next_cursor"]} if "next_cursor" in answer else None
+    assert pages == [["p01"], [], ["p12"]]
+
+
+def test_a_list_that_fails_leaves_an_event(alice, filled):
+    assert alice.api.get(list_url(filled, cursor="x")).status_code == 400
+    event = AuditEvent.objects.latest("id")
+    assert (event.action, event.outcome, event.vault_id) == ("secret.list", "failure", filled.pk)
+    assert event.details["reason"] == "InvalidInput"
+
+
+def test_versions_below_the_first_are_none(alice, vault):
+    alice.api.put(secret_url(vault, "a"), body())
+    answer = alice.api.get(f"/v1/vaults/{vault.pk}/secret-versions/a?cursor=1")
+    assert (answer.status_code, answer.json()["versions"]) == (200, [])
+    event = AuditEvent.objects.latest("id")
+    assert (event.resource_id, event.vault_id) == (None, vault.pk)
+    assert event.details == {"path": "a", "count": 0}
 
 
 def test_hidden_rows_stay_in_the_database(alice, bob, vault, monkeypatch):

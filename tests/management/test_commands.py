@@ -1,13 +1,15 @@
 import json
+from datetime import timedelta
 from io import StringIO
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from secrets_app.models import AuditEvent, Policy
-from tests.cast import Api, allow, deny, vault_of
+from secrets_app.models import Agent, AuditEvent, Policy, Principal
+from tests.cast import Api, agent, allow, deny, vault_of
 
 
 def run(*arguments):
@@ -94,6 +96,48 @@ def test_whocan_names_everybody_and_by_which_policy(alice, bob, charlie, robot, 
     assert str(direct.id) in text
     assert "bob" not in text
     assert "alice" in run("whocan", vault.id, "prod/db", "write")
+
+
+def test_whocan_judges_at_this_moment_and_names_the_owner_first(
+    alice, bob, charlie, vault, time_machine
+):
+    now = timezone.now()
+    time_machine.move_to(now, tick=False)
+    soon = now + timedelta(microseconds=1)
+    own = vault_of(bob, "of bob")
+    lasting = allow(alice, own, "**", "read", expires_at=soon)
+    allow(charlie, own, "**", "read", expires_at=now)
+    Principal.objects.filter(pk=alice.principal.pk).update(expires_at=soon)
+    who = [
+        {
+            "principal_id": str(each.principal.pk),
+            "type": "user",
+            "name": each.user.email,
+            "reason": reason,
+            "policies": policies,
+        }
+        for each, reason, policies in (
+            (bob, "owner", []),
+            (alice, "allowed_by_policy", [str(lasting.pk)]),
+        )
+    ]
+    assert run_json("whocan", own.pk, "a", "read") == {"holders": who}
+    Principal.objects.filter(pk=alice.principal.pk).update(expires_at=now)
+    assert run_json("whocan", own.pk, "a", "read") == {"holders": who[:1]}
+
+
+def test_whocan_leaves_out_agents_of_other_vaults(alice, vault):
+    other = vault_of(alice, "other")
+    for name, vaults in (("a1", [other]), ("a2", [vault]), ("a3", [other]), ("a4", [])):
+        allow(agent(name), vault, "**", "read")
+        found = Agent.objects.filter(principal__name=name)
+        found.update(vault_ids=[str(each.pk) for each in vaults])
+    holders = run_json("whocan", vault.pk, "a", "read")["holders"]
+    assert [(each["name"], each["type"]) for each in holders] == [
+        ("alice@example.com", "user"),
+        ("a2", "agent"),
+        ("a4", "agent"),
+    ]
 
 
 def test_whocan_leaves_out_who_cannot_sign_in(alice, bob, vault):
