@@ -277,6 +277,22 @@ def test_of_what_failed_without_a_path(alice, vault, stored):
     assert response.status_code == 412
     details = {"reason": "PreconditionFailed"}
     assert last_event() == ("secret.write", "failure", "secret", None, details)
+    assert is_alices(alice, vault)
+
+
+def test_of_a_batch_that_one_may_not_write_as_a_whole(bob, vault, stored):
+    allow(bob, vault, "a/*", "write")
+    before = set(AuditEvent.objects.values_list("pk", flat=True))
+    items = [{"path": path} | body() for path in ("a/b", "c", "d/e")]
+    response = bob.api.post(f"/v1/vaults/{vault.pk}/secrets:batchWrite", {"secrets": items})
+    assert response.status_code == 403
+    events = AuditEvent.objects.exclude(pk__in=before)
+    assert {(e.action, e.outcome, e.resource_type, e.vault_id) for e in events} == {
+        ("secret.write", "denied", "secret", vault.pk)
+    }
+    assert sorted((e.details["path"], e.details) for e in events) == [
+        (path, {"path": path, "permission": "write"}) for path in ("c", "d/e")
+    ]
 
 
 @pytest.mark.parametrize("more", [{}, {"Idempotency-Key": "k"}])
