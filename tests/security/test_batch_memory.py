@@ -8,7 +8,7 @@ import pytest
 from django.db import connections
 
 from secrets_app.models import AuditEvent, SecretVersion
-from secrets_app.services.secrets import batch_memory
+from secrets_app.services.secrets import batch_memory, batch_read
 from secrets_app.services.secrets.batch_memory import Share
 from tests.cast import Api, allow, body, secret_url
 
@@ -62,6 +62,24 @@ def test_what_is_too_much_spends_and_records_nothing(alice, vault, settings):
     assert read(alice.api, vault).status_code == 413
     assert not AuditEvent.objects.filter(action="secret.read").exists()
     assert set(SecretVersion.objects.values_list("access_count", flat=True)) == {0}
+
+
+def test_what_is_stored_is_fetched_a_few_bytes_at_a_time(monkeypatch):
+    """As many values as fit; what has none, since it was destroyed, fits always."""
+    monkeypatch.setattr(batch_read, "_FETCHED_BYTES", 30)
+    sizes = [10, None, 10, 10, None, 10, 10, 10, 31, 1]
+    found = [{"pk": number, "size": size} for number, size in enumerate(sizes)]
+    together = list(batch_read._portions(found))
+    assert together == [[0, 1, 2, 3, 4], [5, 6, 7], [8], [9]]
+
+
+def test_a_batch_of_just_so_many_bytes_is_answered(alice, vault, settings):
+    for path in ("a", "b"):
+        alice.api.put(secret_url(vault, path), body())
+    size = sum(each["size"] for each in batch_read.current_sizes(vault.pk, ["a", "b"]))
+    for bound, status in ((size, 200), (size - 1, 413)):
+        bounded(settings, BATCH_MAX_BYTES=bound)
+        assert read(alice.api, vault, ["a", "b"]).status_code == status
 
 
 def test_what_one_may_not_read_does_not_count(alice, bob, large, settings):
