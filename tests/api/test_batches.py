@@ -223,3 +223,11 @@ def test_batches_at_once_never_spend_more_than_there_is(alice, vault):
     answers = all_at_once(lambda n: read(Api(token), vault, *["a", "b"][:: 1 - 2 * (n % 2)]), 12)
     got = [s["path"] for answer in answers for s in answer.json()["secrets"]]
     assert (got.count("a"), got.count("b")) == (5, 3)
+
+
+def test_a_batch_that_cannot_be_logged_spends_no_access(alice, vault, unwritable_log):
+    alice.api.put(secret_url(vault, "counted"), body(max_access_count=2))
+    with unwritable_log():
+        answer = alice.api.post(f"/v1/vaults/{vault.pk}/secrets:batchRead", {"paths": ["counted"]})
+    assert answer.status_code == 500
+    assert SecretVersion.objects.get().access_count == 0

@@ -111,6 +111,18 @@ def test_pages_of_a_caller_with_scattered_policies_give_each_path_once(bob, fill
     assert found == ["B", "a", "a/b", "a/c", "api-keys/openai", "z/z/z"]
 
 
+def test_every_one_of_many_single_paths_is_listed(alice, bob, vault):
+    """Each is a range of its own, and several are looked at together."""
+    url = f"/v1/vaults/{vault.pk}/secrets:batchWrite"
+    items = [{"path": f"p{n}"} | body() for n in range(10, 30)]
+    assert alice.api.post(url, {"secrets": items}).status_code == 201
+    mine = [f"p{n}" for n in range(10, 30, 2)]
+    for path in mine:
+        allow(bob, vault, path, "read")
+    assert paths(bob, vault) == mine
+    assert all_pages(bob, vault, limit=3)[0] == mine
+
+
 def test_a_page_goes_on_after_a_path_that_was_deleted_meanwhile(alice, filled):
     first = alice.api.get(list_url(filled, limit=3)).json()
     alice.api.delete(secret_url(filled, first["secrets"][-1]["path"]))

@@ -231,6 +231,7 @@ SLICES = (
             "api/test_versions.py",
             "security/test_hidden_rows.py",
             "api/test_what_events_say.py",
+            *_EVENTS,
         ),
     ),
     Slice(
