@@ -9,6 +9,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import FieldDoesNotExist
 from django.db import DatabaseError, connections, router
+from django.utils.module_loading import import_string
 
 from secrets_app.conf import AppSettings, app_settings, setting
 from secrets_app.crypto.keyring import Keyring
@@ -90,6 +91,33 @@ def check_host_project(**_: Any) -> list[CheckMessage]:
             )
         )
     return problems
+
+
+@register(TAG)
+def check_parts_of_the_project(**_: Any) -> list[CheckMessage]:
+    """E010: what the project names to answer for it is not there, and would fail at somebody's sign-in."""
+    problems: list[CheckMessage] = []
+    for name in ("SECOND_FACTORS", "END_WEB_SESSIONS"):
+        try:
+            path = getattr(app_settings, name)
+        except ConfigurationError:
+            continue  # E001 tells
+        if path and not _is_callable(path):
+            problems.append(
+                Error(
+                    f"SECRETS_APP[{name!r}] is {path!r}, and nothing that can be called is there.",
+                    hint="Name a class or function by its dotted path, or leave the setting out.",
+                    id="secrets_app.E010",
+                )
+            )
+    return problems
+
+
+def _is_callable(path: str) -> bool:
+    try:
+        return callable(import_string(path))
+    except ImportError:
+        return False
 
 
 @register(TAG)

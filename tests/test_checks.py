@@ -48,6 +48,23 @@ def test_a_setting_out_of_range_is_named(settings, name, value):
     assert name in message.msg + str(message.hint) or "SECRET_TYPES" in str(message.hint)
 
 
+@pytest.mark.parametrize("name", ["SECOND_FACTORS", "END_WEB_SESSIONS"])
+@pytest.mark.parametrize(
+    "path", ["no.such.part", "vaultsite.accounts.nothing", "vaultsite.urls.urlpatterns"]
+)
+def test_a_part_of_the_project_that_is_not_there_is_named(settings, name, path):
+    change(settings, **{name: path})
+    message = found()["secrets_app.E010"].msg
+    assert name in message
+    assert path in message
+
+
+@pytest.mark.parametrize("name", ["SECOND_FACTORS", "END_WEB_SESSIONS"])
+def test_a_project_without_these_parts_has_nothing_to_say(settings, name):
+    change(settings, **{name: ""})
+    assert found() == {}
+
+
 def test_a_mistyped_setting_is_named(settings):
     change(settings, KEK_CACHE_TLT=5)
     assert "KEK_CACHE_TLT" in found()["secrets_app.E002"].msg

@@ -1,8 +1,8 @@
-"""Derive five keys from the secret behind the audit log.
+"""Derive six keys from the secret behind the audit log.
 
 One makes the MAC of each event, one signs seals, one seals the secrets of second factors, one makes those
-of earlier releases, and one seals the cursors of lists. Each is HKDF-Expand (RFC 5869, 2.3) of the secret,
-which is random and so needs no extraction.
+of earlier releases, one seals the cursors of lists, and one makes the MAC of challenges to passkeys. Each is
+HKDF-Expand (RFC 5869, 2.3) of the secret, which is random and so needs no extraction.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ class AuditKey:
 
     @property
     def factor_cipher(self) -> Cipher:
-        """The cipher for the secrets of second factors. A random nonce is enough: there are few."""
+        """Return the cipher for the secrets of second factors. A random nonce is enough: there are few."""
         return self._factor_cipher
 
     def cursor_cipher(self, holder: bytes) -> Cipher:
@@ -60,7 +60,7 @@ class AuditKey:
         return Cipher(_expand(self._cursor_key, holder))
 
     def challenge_mac(self, content: bytes) -> bytes:
-        """Return the HMAC-SHA-256 of a challenge to sign in."""
+        """Return the HMAC-SHA-256 of a challenge to a passkey."""
         return hmac.digest(self._challenge_key, content, hashlib.sha256)
 
     def has_challenge_mac(self, content: bytes, mac: bytes) -> bool:
