@@ -360,6 +360,7 @@ EVENTS_OF_COMMANDS: dict[str, list[str]] = {
     ],
     "remove_second_factor": [
         "auth.second_factor_remove principal alice factor=all",
+        "auth.revoke_all principal alice",
     ],
     "revoke_api_key": [
         "key.revoke api_key spare",

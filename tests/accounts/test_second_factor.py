@@ -27,8 +27,9 @@ from tests.accounts.sign_in import (
     shown_secret,
     sign_in,
 )
-from tests.cast import PASSWORD
+from tests.cast import PASSWORD, Api
 from tests.every_action import run
+from tests.factors import asked, verify
 from vaultsite.accounts.models import User
 
 
@@ -358,10 +359,14 @@ def test_nobody_has_recovery_codes_alone(root):
 
 def test_who_has_lost_it_is_helped_by_an_operator(root, secret):
     lost, _ = sign_in(code=code_of(secret))
+    terminal = verify(asked("root"), code_of(secret, steps=1)).json()
     AuditEvent.objects.all().delete()
     assert "root@example.com" in run("remove_second_factor", "root@example.com")
     assert lost.get("/admin/").status_code == 302
-    event = AuditEvent.objects.get()
+    assert Api(terminal["access_token"]).get("/v1/auth/me").status_code == 401
+    again = {"refresh_token": terminal["refresh_token"]}
+    assert Api().post("/v1/auth/refresh", again).status_code == 401
+    event = AuditEvent.objects.get(action="auth.second_factor_remove")
     assert (event.action, event.actor_type) == ("auth.second_factor_remove", "operator")
     assert event.resource_id == root.principal.pk
     assert sign_in()[1].headers["Location"] == "/admin/"

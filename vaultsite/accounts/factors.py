@@ -15,6 +15,7 @@ from secrets_app.services.audit import SUCCESS, Resource, record, record_failure
 from secrets_app.services.caller import Actor
 from secrets_app.services.identity import (
     end_sessions_without_factor,
+    end_tokens,
     open_factor,
     principal_for_user,
     seal_factor,
@@ -120,7 +121,7 @@ def remove_factor(*, user: User, factor_id: int, actor: Actor) -> None:
 def forget_factors(*, user: User, actor: Actor) -> bool:
     """Remove all factors and recovery codes, as an operator. Returns False when there are none.
 
-    All web sessions of the person end: what they have lost may be signed in.
+    All sessions and tokens of the person end, of every door: what they have lost may be signed in.
     """
     with transaction.atomic():
         locked(user)
@@ -129,7 +130,7 @@ def forget_factors(*, user: User, actor: Actor) -> bool:
         if not removed and not former:
             return False
         _record(REMOVE, user, actor, {"factor": "all"})
-        end_web_sessions(user)
+        end_tokens(principal_id=principal_for_user(user).id, actor=actor)
     return True
 
 
