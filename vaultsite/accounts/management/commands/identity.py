@@ -15,9 +15,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError, transaction
 
 from secrets_app.services.audit import OPERATOR, SUCCESS, Resource, record
-from secrets_app.services.identity import principal_for_user
+from secrets_app.services.identity import end_tokens, principal_for_user
 from vaultsite.accounts.models import ProviderGroup, User
-from vaultsite.accounts.web_sessions import end_web_sessions
 from vaultsite.oidc.id_token import is_subject
 from vaultsite.oidc.people import link
 from vaultsite.oidc.providers import find_provider
@@ -64,16 +63,18 @@ def _add(user: User, provider_id: str, subject: str) -> None:
 
 @transaction.atomic
 def _remove(user: User, issuer: str, subject: str) -> None:
-    """Remove an identity, with the groups that came by it and the sessions that it may have begun."""
+    """Remove an identity, with the groups that came by it and all that it may have signed in."""
     removed, _ = SocialAccount.objects.filter(user=user, provider=issuer, uid=subject).delete()
     if not removed:
         raise CommandError("This account has no such identity.")
-    resource = Resource("principal", principal_for_user(user).id)
+    principal_id = principal_for_user(user).id
+    resource = Resource("principal", principal_id)
     for row in ProviderGroup.objects.select_related("group").filter(user=user, issuer=issuer):
         row.delete()
         if not ProviderGroup.objects.filter(user=user, group=row.group).exists():
             user.groups.remove(row.group)
             details = {"group": row.group.name}
             record("group.remove", SUCCESS, actor=OPERATOR, resource=resource, details=details)
-    end_web_sessions(user)
+    # Of every door: who came by it may have let devices in.
+    end_tokens(principal_id=principal_id, actor=OPERATOR)
     record("auth.identity_remove", SUCCESS, actor=OPERATOR, resource=resource)
