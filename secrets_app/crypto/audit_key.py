@@ -1,8 +1,8 @@
 """Derive six keys from the secret behind the audit log.
 
 One makes the MAC of each event, one signs seals, one seals the secrets of second factors, one makes those
-of earlier releases, one seals the cursors of lists, and one makes the MAC of challenges to passkeys. Each is
-HKDF-Expand (RFC 5869, 2.3) of the secret, which is random and so needs no extraction.
+of earlier releases, one seals the cursors of lists, and one makes the MAC of challenges to passkeys. Each
+is HKDF-Expand (RFC 5869, 2.3) of the secret, which is random and so needs no extraction.
 """
 
 import hashlib

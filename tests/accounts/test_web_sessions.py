@@ -8,10 +8,12 @@ from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from secrets_app.models import AuditEvent
+from secrets_app.models import AuditEvent, SignInSession
 from tests.accounts.sign_in import LOGIN, SECOND_STEP, browser, code_of, set_up_app, sign_in
-from tests.cast import PASSWORD
+from tests.api.test_devices import poll
+from tests.cast import PASSWORD, Api
 from tests.every_action import operator_client
+from tests.factors import signed_in
 from vaultsite.accounts.models import User
 from vaultsite.accounts.web_sessions import end_web_sessions
 
@@ -55,6 +57,33 @@ def test_all_others_are_ended(root):
     kept, _ = sign_in()
     kept.post(PAGE)
     assert [is_inside(each) for each in (*others, kept)] == [False, False, True]
+
+
+def test_sessions_of_the_api_are_listed_and_ended_beside_them(root):
+    devices = []
+    client, _ = sign_in()
+    for name in ("bao on laptop", "bao on build-7"):
+        codes = Api().post("/v1/auth/device/code", {"client_id": name}).json()
+        client.post("/device", {"user_code": codes["user_code"], "step": "approve"})
+        devices.append(Api(poll(codes["device_code"]).json()["access_token"]))
+    page = client.get(PAGE).content.decode()
+    assert "“bao on laptop”" in page
+    assert "“bao on build-7”" in page
+    User.objects.create_user("charlie@example.com", PASSWORD)
+    stranger = signed_in("charlie")
+    row = SignInSession.objects.get(client="bao on build-7")
+    client.post(PAGE, {"api": row.pk})
+    assert [each.get("/v1/auth/me").status_code for each in devices] == [200, 401]
+    event = AuditEvent.objects.get(action="auth.session_end")
+    assert (event.actor_id, event.resource_id) == (root.principal.pk, row.pk)
+    assert is_inside(client)
+    theirs = SignInSession.objects.get(method="password")
+    client.post(PAGE, {"api": theirs.pk})
+    client.post(PAGE, {"api": "none"})
+    assert [each.get("/v1/auth/me").status_code for each in (*devices, stranger)] == [200, 401, 200]
+    client.post(PAGE)
+    assert [each.get("/v1/auth/me").status_code for each in (*devices, stranger)] == [401, 401, 200]
+    assert is_inside(client)
 
 
 def test_an_operator_sees_and_ends_them(root):

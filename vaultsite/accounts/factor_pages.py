@@ -1,4 +1,4 @@
-"""Pages of one's own account: second factors, recovery codes, web sessions."""
+"""Pages of one's own account: second factors and recovery codes."""
 
 import json
 import time
@@ -9,7 +9,6 @@ from typing import Any, cast
 from allauth.account.authentication import get_authentication_records
 from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.models import Authenticator
-from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
@@ -34,7 +33,6 @@ from vaultsite.accounts.second_factor import (
     is_set_up,
 )
 from vaultsite.accounts.views import sign_in_again
-from vaultsite.accounts.web_sessions import end_web_session
 
 _SECRET = "new_app"  # noqa: S105  (where a session keeps it, sealed)
 _SURE_FOR_S = 300
@@ -189,24 +187,6 @@ def renew_recovery_codes(request: HttpRequest) -> HttpResponse:
     except Conflict as error:
         raise PermissionDenied(error.detail) from None
     return redirect("mfa_view_recovery_codes")
-
-
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
-def sessions(request: HttpRequest) -> HttpResponse:
-    """List one's web sessions. POST ends the one with this `id`, or all others."""
-    known = UserSession.objects.filter(user=person(request))
-    if request.method == "POST":
-        chosen = request.POST.get("id", "")
-        ended = known.exclude(session_key=request.session.session_key)
-        if chosen:
-            ended = ended.filter(pk=int(chosen) if chosen.isdecimal() and len(chosen) < 19 else 0)
-        for each in ended:
-            end_web_session(session=each, actor=actor_of(request))
-        return redirect("usersessions_list")
-    rows = UserSession.objects.purge_and_list(person(request))
-    rows.sort(key=lambda row: row.last_seen_at, reverse=True)
-    return render(request, "accounts/sessions.html", {"sessions": rows})
 
 
 def _added(request: HttpRequest, user: User, kind: str) -> HttpResponse:

@@ -11,6 +11,7 @@ from vaultsite.accounts import factor_pages as pages
 from vaultsite.accounts import views
 from vaultsite.accounts.invitation_page import invitation
 from vaultsite.accounts.password import OwnPasswordView
+from vaultsite.accounts.session_page import sessions
 
 urlpatterns = [
     path("", pages.account, name="account"),
@@ -20,7 +21,7 @@ urlpatterns = [
     path("reauthenticate/", views.PasswordAgain.as_view(), name="account_reauthenticate"),
     path("password/", OwnPasswordView.as_view(), name="account_change_password"),
     path("invitations/<str:token>/", invitation, name="invitation"),
-    path("sessions/", pages.sessions, name="usersessions_list"),
+    path("sessions/", sessions, name="usersessions_list"),
     path("2fa/", pages.index, name="mfa_index"),
     path("2fa/authenticate/", views.SecondStep.as_view(), name="mfa_authenticate"),
     path("2fa/reauthenticate/", views.CodeAgain.as_view(), name="mfa_reauthenticate"),
