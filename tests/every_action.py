@@ -27,17 +27,9 @@ from secrets_app.models import (
 from secrets_app.services.audit.export import Selection, export_events
 from secrets_app.services.audit.seal import seal_events
 from secrets_app.services.identity.roles import permissions_of
+from tests.authenticator import Authenticator
 from tests.cast import PASSWORD, Api, Person, allow, body, secret_url, vault_of
-from tests.factors import (
-    App,
-    Authenticator,
-    asked,
-    code_of,
-    register,
-    set_up,
-    sign_in_with,
-    verify,
-)
+from tests.factors import App, asked, code_of, register, set_up, sign_in_with, verify
 from vaultsite.accounts.models import User
 
 _V = "/v1/vaults/<vault_id>"

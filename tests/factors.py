@@ -1,23 +1,16 @@
-"""What people have besides a password, in tests: an authenticator app, and an authenticator in software."""
+"""What people have besides a password, over the API: an authenticator app, and passkeys."""
 
 import base64
 import hashlib
 import hmac
-import json
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from django.utils import timezone
-from fido2 import cbor
 
+from tests.authenticator import Authenticator
 from tests.cast import PASSWORD, Api
-
-HOST = "testserver"
-ORIGIN = f"http://{HOST}"
-USER_PRESENT, USER_VERIFIED, HAS_CREDENTIAL = 0x01, 0x04, 0x40
 
 
 def code_of(secret: str, *, steps: int = 0) -> str:
@@ -75,64 +68,6 @@ def set_up(name: str = "alice") -> App:
     answer = api.post("/v1/auth/mfa/verify-setup", {"code": code_of(secret)})
     assert answer.status_code == 200, answer.content
     return App(secret, answer.json()["recovery_codes"], api)
-
-
-def encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def decode(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-@dataclass
-class Authenticator:
-    """Makes and uses one passkey (WebAuthn Level 3, 6), honestly unless told otherwise."""
-
-    origin: str = ORIGIN
-    rp_id: str = HOST
-    flags: int = USER_PRESENT | USER_VERIFIED
-    counter: int = 0
-    credential_id: bytes = field(default_factory=lambda: hashlib.sha256(b"a passkey").digest())
-    key: Any = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
-
-    def register(self, options: dict[str, Any], **changes: Any) -> dict[str, Any]:
-        """What a browser sends after `navigator.credentials.create`. `changes` are lies."""
-        attested = b"\0" * 16 + struct.pack(">H", len(self.credential_id)) + self.credential_id
-        attested += changes.pop("public_key", None) or cbor.encode(self.public_key())
-        data = self._data(HAS_CREDENTIAL) + attested
-        attestation = {"fmt": changes.pop("fmt", "none"), "attStmt": {}, "authData": data}
-        return {
-            "credential_id": encode(self.credential_id),
-            "attestation_object": encode(cbor.encode(attestation)),
-            "client_data_json": self._client_data("webauthn.create", options),
-        } | changes
-
-    def sign(self, options: dict[str, Any], **changes: Any) -> dict[str, Any]:
-        """What a browser sends after `navigator.credentials.get`."""
-        self.counter += changes.pop("count", 1)
-        data, client_data = self._data(), self._client_data("webauthn.get", options)
-        signed = data + hashlib.sha256(decode(client_data)).digest()
-        return {
-            "credential_id": encode(self.credential_id),
-            "authenticator_data": encode(data),
-            "client_data_json": client_data,
-            "signature": encode(self.key.sign(signed, ec.ECDSA(hashes.SHA256()))),
-        } | changes
-
-    def public_key(self) -> dict[int, Any]:
-        """As COSE has it (RFC 9053, 7.1)."""
-        point = self.key.public_key().public_numbers()
-        x, y = point.x.to_bytes(32, "big"), point.y.to_bytes(32, "big")
-        return {1: 2, 3: -7, -1: 1, -2: x, -3: y}
-
-    def _data(self, flags: int = 0) -> bytes:
-        rp = hashlib.sha256(self.rp_id.encode()).digest()
-        return rp + struct.pack(">BI", self.flags | flags, self.counter)
-
-    def _client_data(self, kind: str, options: dict[str, Any]) -> str:
-        told = {"type": kind, "challenge": options["challenge"], "origin": self.origin}
-        return encode(json.dumps(told).encode())
 
 
 def begin(api: Api) -> dict[str, Any]:

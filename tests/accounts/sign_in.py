@@ -3,11 +3,10 @@
 import re
 from typing import Any
 
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.test import Client
-from django.utils import timezone
 
 from tests.cast import PASSWORD
+from tests.factors import code_of as code_of
 
 LOGIN = "/accounts/login/"
 SECOND_STEP = "/accounts/2fa/authenticate/"
@@ -34,11 +33,6 @@ def sign_in(
     if code is not None and answer.headers.get("Location") == SECOND_STEP:
         answer = client.post(SECOND_STEP, {"code": code})
     return client, answer
-
-
-def code_of(secret: str, *, steps: int = 0) -> str:
-    """The code that an authenticator app with this secret (base32) shows now, or steps later."""
-    return format_hotp_value(hotp_value(secret, int(timezone.now().timestamp()) // 30 + steps))
 
 
 def shown_secret(client: Client) -> str:

@@ -11,8 +11,9 @@ from allauth.mfa.models import Authenticator
 from django.utils import timezone
 
 from secrets_app.models import AuditEvent
-from tests.accounts.authenticator import Passkey
 from tests.accounts.sign_in import CODES, FACTORS, SECOND_STEP, browser, shown_codes, sign_in
+from tests.authenticator import USER_PRESENT
+from tests.authenticator import Authenticator as Device
 from tests.cast import PASSWORD
 from vaultsite.accounts.models import User
 
@@ -28,7 +29,7 @@ def root(db):
 @pytest.fixture
 def passkey(root):
     """Root's, added a while ago."""
-    made = Passkey()
+    made = Device()
     with time_machine.travel(timezone.now() - timedelta(hours=1), tick=False):
         client, _ = sign_in()
         assert add(client, made).headers["Location"] == CODES
@@ -69,7 +70,7 @@ def is_inside(client):
 
 def test_it_is_added_with_its_event_and_recovery_codes(root):
     client, _ = sign_in()
-    assert add(client, Passkey()).headers["Location"] == CODES
+    assert add(client, Device()).headers["Location"] == CODES
     assert len(shown_codes(client)) == 10
     assert "Phone" in client.get(FACTORS).content.decode()
     assert last() == ("auth.second_factor_add", {"factor": "webauthn"})
@@ -92,7 +93,7 @@ def test_it_takes_the_place_of_password_and_code(passkey):
 
 
 def test_alone_it_must_verify_its_holder(passkey):
-    passkey.is_verified = False
+    passkey.flags = USER_PRESENT
     assert second_step(passkey)[1].status_code == 302
     client, answer = passwordless(passkey)
     assert answer.status_code == 200
@@ -101,7 +102,7 @@ def test_alone_it_must_verify_its_holder(passkey):
 
 
 def test_the_challenge_of_a_second_step_does_not_sign_in_alone(passkey):
-    passkey.is_verified = False
+    passkey.flags = USER_PRESENT
     client, _ = sign_in()
     sent = {"credential": passkey.get(options(client, SECOND_STEP))}
     assert client.post(PASSWORDLESS, sent).status_code == 302  # back to the second step
@@ -120,7 +121,7 @@ def test_the_challenge_of_a_second_step_does_not_sign_in_alone(passkey):
         {"origin": "http://testserver:8080"},
         {"rp_id": "elsewhere.example"},
         {"credential_id": b"of somebody else"},
-        {"key": Passkey().key},
+        {"key": Device().key},
     ],
 )
 @pytest.mark.parametrize("way", [second_step, passwordless])
@@ -137,7 +138,7 @@ def test_what_is_not_this_passkey_on_this_page_is_refused(passkey, wrong, way):
 @pytest.mark.parametrize("wrong", [{"origin": "https://elsewhere.example"}, {"rp_id": "x.example"}])
 def test_none_is_added_from_elsewhere(root, wrong):
     client, _ = sign_in()
-    assert add(client, Passkey(**wrong)).status_code == 200
+    assert add(client, Device(**wrong)).status_code == 200
     assert not Authenticator.objects.exists()
     assert last() == ("auth.second_factor_add", {"reason": "bad_passkey"})
 
@@ -145,7 +146,7 @@ def test_none_is_added_from_elsewhere(root, wrong):
 def test_that_of_another_person_is_refused(passkey):
     dora = User.objects.create_user("dora@example.com", PASSWORD)
     client, _ = sign_in(dora.email)
-    hers = Passkey(credential_id=b"dora's passkey...")
+    hers = Device(credential_id=b"dora's passkey...")
     add(client, hers)
     assert second_step(hers)[1].status_code == 200
     hers.handle = passkey.handle  # claims to be root's
@@ -153,8 +154,8 @@ def test_that_of_another_person_is_refused(passkey):
     assert answer.status_code == 200
     assert not is_inside(client)
     # Nor can one that is known be added to another account.
-    client, _ = second_step(Passkey(**vars(hers)), dora.email)
-    stolen = Passkey(**vars(passkey))
+    client, _ = second_step(Device(**vars(hers)), dora.email)
+    stolen = Device(**vars(passkey))
     assert "is known already" in add(client, stolen).content.decode()
 
 
@@ -233,7 +234,7 @@ def test_it_proves_again_who_somebody_is(passkey):
 
 def test_of_two_one_goes_and_the_other_stays(passkey):
     client, _ = second_step(passkey)
-    other = Passkey(credential_id=b"another passkey..")
+    other = Device(credential_id=b"another passkey..")
     add(client, other)
     rows = Authenticator.objects.filter(type="webauthn").order_by("pk")
     client.post(f"{FACTORS}{rows[0].pk}/remove/")

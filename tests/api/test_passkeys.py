@@ -7,16 +7,15 @@ import time_machine
 from django.utils import timezone
 
 from secrets_app.models import AuditEvent, SignInSession
+from tests.authenticator import Authenticator, encode
 from tests.cast import Api
 from tests.factors import (
-    Authenticator,
     asked,
     assert_with,
     begin,
     challenge,
     code_of,
     complete,
-    encode,
     register,
     set_up,
     sign_in_with,

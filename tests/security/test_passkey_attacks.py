@@ -9,18 +9,13 @@ from fido2 import cbor
 
 from secrets_app.models import AuditEvent
 from tests.api.test_concurrency import all_at_once
+from tests.authenticator import HOST, USER_PRESENT, USER_VERIFIED, Authenticator, decode, encode
 from tests.cast import Api
 from tests.factors import (
-    HOST,
-    USER_PRESENT,
-    USER_VERIFIED,
-    Authenticator,
     assert_with,
     begin,
     challenge,
     complete,
-    decode,
-    encode,
     register,
     sign_in_with,
     signed_in,
