@@ -125,6 +125,7 @@ SLICES = (
         "second factors",
         (
             "services/identity/challenges.py",
+            "services/identity/digests.py",
             "services/identity/factors.py",
             "services/identity/own_factor.py",
             "services/identity/own_session.py",

@@ -21,7 +21,7 @@ from vaultsite.accounts.second_factor import check_code
 from vaultsite.accounts.sign_in import METHODS, record_sign_in
 
 STATE = "passkey_state"
-_LONGEST_PASSWORD = 4096
+LONGEST_PASSWORD = 4096
 _LONGEST_CREDENTIAL = 32 * 1024
 _WRONG_CODE = "This is not a code of now, or it was used already. Wait for the next one."
 _WRONG_PASSKEY = "This passkey was not accepted. Try again."
@@ -30,13 +30,13 @@ _WRONG_PASSKEY = "This passkey was not accepted. Try again."
 class SignInForm(LoginForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["password"].validators.append(MaxLengthValidator(_LONGEST_PASSWORD))
+        self.fields["password"].validators.append(MaxLengthValidator(LONGEST_PASSWORD))
 
 
 class PasswordAgainForm(ReauthenticateForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["password"].validators.append(MaxLengthValidator(_LONGEST_PASSWORD))
+        self.fields["password"].validators.append(MaxLengthValidator(LONGEST_PASSWORD))
 
 
 def code_field(label: str) -> forms.CharField:

@@ -14,11 +14,10 @@ from django.views.decorators.http import require_http_methods
 from secrets_app.conf import app_settings
 from secrets_app.services.access import client_address
 from secrets_app.services.caller import Actor
+from vaultsite.accounts.forms import LONGEST_PASSWORD
 from vaultsite.accounts.invitations import accept_invitation, find_invitation
 from vaultsite.accounts.models import Invitation, User
 from vaultsite.oidc.providers import read_providers
-
-_LONGEST_PASSWORD = 4096
 
 
 class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]
@@ -27,7 +26,7 @@ class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
-            field.validators.append(MaxLengthValidator(_LONGEST_PASSWORD))
+            field.validators.append(MaxLengthValidator(LONGEST_PASSWORD))
 
 
 @never_cache

@@ -3,7 +3,6 @@
 The link holds 256 random bits, of which only a digest is stored.
 """
 
-import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -15,7 +14,7 @@ from django.utils import timezone
 
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.caller import Actor
-from secrets_app.services.identity import principal_for_user
+from secrets_app.services.identity import digest_of, principal_for_user
 from vaultsite.accounts.models import Invitation, User
 
 _MAX_TOKEN_CHARS = 64
@@ -49,11 +48,6 @@ def invite(
             details=details,
         )
     return token
-
-
-def digest_of(token: str) -> str:
-    """Return what is stored of a link's token: its SHA-256, in hex."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def find_invitation(token: str) -> Invitation | None:

@@ -1,21 +1,14 @@
-"""Tell django-allauth's part for second factors how secrets are kept and what may be removed."""
+"""Tell django-allauth's part for second factors how secrets are kept and who is asked."""
 
 from typing import Any
 
 from allauth.mfa.adapter import DefaultMFAAdapter
-from allauth.mfa.models import Authenticator
 
 from secrets_app.services.identity import open_factor, seal_factor
 from vaultsite.accounts import second_factor
-from vaultsite.accounts.models import User
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
-    error_messages = DefaultMFAAdapter.error_messages | {
-        "cannot_delete_authenticator": "You need a second factor here. Add another one first.",
-        "incorrect_code": "This is not a code of now, or it was used already. Wait for the next one.",
-    }
-
     def encrypt(self, text: str) -> str:
         """Seal a secret. Raises OpenError, ProviderError."""
         return seal_factor(text)
@@ -32,10 +25,3 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         if user.is_anonymous or not second_factor.has_second_factor(user):
             return False
         return types is None or second_factor.is_set_up(user, tuple(types))
-
-    def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
-        """Refuse to remove the last factor of who must have one."""
-        user: User = authenticator.user
-        others = Authenticator.objects.filter(user=user, type__in=second_factor.FACTORS)
-        is_last = not others.exclude(pk=authenticator.pk).exists()
-        return not (is_last and second_factor.is_required(user))

@@ -17,10 +17,10 @@ from secrets_app.admin.acting import actor_of
 from secrets_app.errors import InvalidInput
 from secrets_app.services.caller import Caller
 from secrets_app.services.identity import change_password
+from vaultsite.accounts.forms import LONGEST_PASSWORD
 from vaultsite.accounts.models import User
 
 _FIELDS = {"current_password": "old_password", "new_password": "new_password2"}
-_LONGEST = 4096
 
 
 class OwnPasswordForm(PasswordChangeForm):
@@ -28,7 +28,7 @@ class OwnPasswordForm(PasswordChangeForm):
         super().__init__(*args, **kwargs)
         self.request = request
         for field in self.fields.values():
-            field.validators.append(MaxLengthValidator(_LONGEST))
+            field.validators.append(MaxLengthValidator(LONGEST_PASSWORD))
 
     def clean_old_password(self) -> str:
         """Leave the check to the service, which counts wrong ones."""

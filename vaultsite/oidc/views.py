@@ -21,9 +21,9 @@ from django.views.decorators.http import require_GET, require_POST
 
 from secrets_app.services.access import client_address
 from secrets_app.services.caller import Actor
-from secrets_app.services.identity import principal_for_user
+from secrets_app.services.identity import digest_of, principal_for_user
 from vaultsite.accounts.adapter import AccountAdapter
-from vaultsite.accounts.invitations import digest_of, find_invitation
+from vaultsite.accounts.invitations import find_invitation
 from vaultsite.accounts.models import User
 from vaultsite.accounts.sign_in import PROVIDERS_FACTOR, record_sign_in
 from vaultsite.oidc.endpoints import endpoints_of, exchange_code, fetch_userinfo

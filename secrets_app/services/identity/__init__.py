@@ -5,7 +5,7 @@ credentials for tokens, `assertion_sign_in` tokens of other issuers. `sessions` 
 in by, `devices` and `device_approval` let devices in. `tokens` and `signing_keys` issue and verify tokens.
 `api_keys`, `agents`, `agent_identities`, `principals` and `account` manage what their names say.
 `identity_ends` is what ends with an identity. `passwords` and `second_factor` are what people prove their
-identity with. `roles` lists what people may do in the admin.
+identity with. `digests` says what is stored of secrets. `roles` lists what people may do in the admin.
 """
 
 from secrets_app.services.identity.account import change_password, get_account, rename_account
@@ -54,6 +54,7 @@ from secrets_app.services.identity.device_approval import (
     look_at_device,
 )
 from secrets_app.services.identity.devices import NewDevice, poll_device, start_device
+from secrets_app.services.identity.digests import digest_of
 from secrets_app.services.identity.identification import identify
 from secrets_app.services.identity.own_factor import (
     begin_app,
@@ -128,6 +129,7 @@ __all__ = [
     "deny_device",
     "derive_token",
     "digest_api_key",
+    "digest_of",
     "end_session_by_id",
     "end_sessions_without_factor",
     "end_tokens",

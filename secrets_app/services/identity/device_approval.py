@@ -17,8 +17,9 @@ from secrets_app.models import DeviceRequest, Principal, SignInSession
 from secrets_app.services.audit import DENIED, SUCCESS, Resource, record
 from secrets_app.services.audit.failures import record_failure
 from secrets_app.services.caller import Actor, Caller
-from secrets_app.services.identity.device_codes import digest_of, letters_of
+from secrets_app.services.identity.device_codes import letters_of
 from secrets_app.services.identity.devices import METHOD
+from secrets_app.services.identity.digests import digest_of
 from secrets_app.services.identity.factors import second_factors
 
 _APPROVE, _DENY, _LOOK = "auth.device_approve", "auth.device_deny", "auth.device_look"

@@ -1,6 +1,5 @@
 """The codes of the device flow (RFC 8628): one for the device, one for people to read aloud and type."""
 
-import hashlib
 import secrets
 
 # No vowels, so that no words come about, and no letters that look or sound alike when read in a hurry
@@ -31,8 +30,3 @@ def letters_of(typed: str) -> str | None:
     letters = typed.upper().replace("-", "").replace(" ", "")
     is_code = len(letters) == USER_CODE_LETTERS and set(letters) <= set(ALPHABET)
     return letters if is_code else None
-
-
-def digest_of(code: str) -> str:
-    """What is stored of a code and what it is found by."""
-    return hashlib.sha256(code.encode()).hexdigest()

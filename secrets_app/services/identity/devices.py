@@ -24,11 +24,11 @@ from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.audit.failures import network_of
 from secrets_app.services.caller import Actor
 from secrets_app.services.identity.device_codes import (
-    digest_of,
     letters_of,
     new_device_code,
     new_user_code,
 )
+from secrets_app.services.identity.digests import digest_of
 from secrets_app.services.identity.sessions import start_session
 from secrets_app.services.identity.sign_in_events import record_refusal
 from secrets_app.services.identity.tokens import IssuedToken

@@ -9,7 +9,6 @@ A refresh token is for one use. One that comes back was copied, and nobody can t
 session ends (RFC 9700, 4.14.2). There is no grace for a client that lost the answer (ADR 53).
 """
 
-import hashlib
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -28,6 +27,7 @@ from secrets_app.services.access.active import why_inactive
 from secrets_app.services.access.refusals import refuse_as_unknown
 from secrets_app.services.audit import FAILURE, SUCCESS, Resource, record
 from secrets_app.services.caller import Actor, Caller, Claims
+from secrets_app.services.identity.digests import digest_of
 from secrets_app.services.identity.sign_in_events import acting_as, record_success, refuse
 from secrets_app.services.identity.tokens import IssuedToken, issue_token, revoke_token
 
@@ -72,8 +72,8 @@ def start_session(
         client=client,
         address=(actor.address or "")[:ADDRESS_CHARS],
         token_generation=principal.token_generation,
-        handle_digest=_digest(handle),
-        refresh_digest=_digest(secret),
+        handle_digest=digest_of(handle),
+        refresh_digest=digest_of(secret),
         created_at=since,
         last_used_at=now,
         expires_at=min(end, principal.expires_at or end),
@@ -94,7 +94,7 @@ def refresh_session(*, refresh_token: str, actor: Actor) -> IssuedToken:
     handle, secret = _parts(refresh_token)
     now = timezone.now()
     sessions = SignInSession.objects.select_related("principal__user")
-    session = sessions.filter(handle_digest=_digest(handle)).first() if handle else None
+    session = sessions.filter(handle_digest=digest_of(handle)).first() if handle else None
     if session is None:
         refuse("refresh", "unknown_token", None, actor)
     principal = session.principal
@@ -107,8 +107,8 @@ def refresh_session(*, refresh_token: str, actor: Actor) -> IssuedToken:
     actor = acting_as(principal, actor)
     with transaction.atomic():
         # Of two at once the second waits here, and finds another digest.
-        is_first = living.filter(refresh_digest=_digest(secret)).update(
-            refresh_digest=_digest(following), rotated_at=now, last_used_at=now
+        is_first = living.filter(refresh_digest=digest_of(secret)).update(
+            refresh_digest=digest_of(following), rotated_at=now, last_used_at=now
         )
         if is_first:
             _record_refresh(session, actor)
@@ -251,7 +251,3 @@ def _parts(refresh_token: str) -> tuple[str, str]:
     if body == refresh_token or len(body) != _HANDLE_CHARS + _SECRET_CHARS:
         return "", ""
     return body[:_HANDLE_CHARS], body[_HANDLE_CHARS:]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -14,6 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from secrets_app.models import Principal, SignInStep
+from secrets_app.services.identity.digests import digest_of
 
 LIFE_S = 300
 SET_UP_LIFE_S = 900
@@ -29,11 +30,11 @@ def begin_sign_in(*, principal: Principal, password_hash: str) -> str:
     token = TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
     _forget_expired()
     SignInStep.objects.create(
-        digest=digest(token),
+        digest=digest_of(token),
         purpose=Purpose.CODE,
         principal=principal,
         token_generation=principal.token_generation,
-        password_digest=digest(password_hash),
+        password_digest=digest_of(password_hash),
         expires_at=_after(LIFE_S),
     )
     return token
@@ -60,7 +61,7 @@ def attempt_sign_in(*, token: str) -> SignInStep | None:
 
     None when there is no such step, or not any more, for whatever reason.
     """
-    return _attempt(digest(token), Purpose.CODE)
+    return _attempt(digest_of(token), Purpose.CODE)
 
 
 def attempt_set_up(*, principal_id: UUID) -> SignInStep | None:
@@ -89,10 +90,6 @@ def use_challenge(*, challenge: bytes, expires_at: datetime) -> bool:
     return True
 
 
-def digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _attempt(key: str, purpose: str) -> SignInStep | None:
     now = timezone.now()
     steps = SignInStep.objects.filter(pk=key, purpose=purpose, expires_at__gt=now)
@@ -105,14 +102,14 @@ def _attempt(key: str, purpose: str) -> SignInStep | None:
         return None
     user = step.principal.user
     if purpose == Purpose.CODE and (
-        user is None or step.password_digest != digest(str(user.password))
+        user is None or step.password_digest != digest_of(str(user.password))
     ):
         return None
     return step
 
 
 def _set_up_of(principal_id: UUID) -> str:
-    return digest(f"{Purpose.SETUP}:{principal_id}")
+    return digest_of(f"{Purpose.SETUP}:{principal_id}")
 
 
 def _after(seconds: int) -> datetime:
