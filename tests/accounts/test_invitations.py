@@ -51,6 +51,23 @@ def details_of(action):
     return AuditEvent.objects.get(action=action).details
 
 
+@pytest.mark.parametrize(
+    ("insecure", "port", "begins"),
+    [
+        (False, "9000", "https://testserver/accounts/"),
+        (True, "9000", "http://testserver:9000/accounts/"),
+        (True, "", "http://testserver:8000/accounts/"),
+    ],
+)
+def test_without_a_public_url_the_link_leads_to_where_the_service_is(
+    db, settings, monkeypatch, insecure, port, begins
+):
+    settings.PUBLIC_URL, settings.INSECURE_HTTP = "", insecure
+    settings.ALLOWED_HOSTS = ["*.example.com", "testserver"]
+    monkeypatch.setenv("PORT", port)
+    assert invite()["url"].startswith(begins)
+
+
 def test_a_person_is_invited_and_signs_in_with_a_password(db):
     Group.objects.create(name="payments")
     told = invite("--group", "payments", "--staff")

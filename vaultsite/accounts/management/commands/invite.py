@@ -5,6 +5,7 @@
 Whoever opens the link sets a password, or goes on with an account at a provider."""
 
 import json
+import os
 from argparse import ArgumentParser
 from datetime import timedelta
 from smtplib import SMTPException
@@ -76,7 +77,9 @@ def _base_url() -> str:
     host = next((each for each in settings.ALLOWED_HOSTS if not each.startswith(("*", "."))), None)
     if host is None:
         raise CommandError("Set PUBLIC_URL to where people reach this service.")
-    return f"{'http' if settings.INSECURE_HTTP else 'https'}://{host}"
+    if settings.INSECURE_HTTP:  # `make run`, on this machine
+        return f"http://{host}:{os.environ.get('PORT') or 8000}"
+    return f"https://{host}"
 
 
 def _group(name: str) -> Group:
