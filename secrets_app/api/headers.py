@@ -1,4 +1,5 @@
-"""Read the request headers that change what is done: preconditions (RFC 9110, 13.1) and Idempotency-Key."""
+"""Read the request headers that change what is done: preconditions (RFC 9110, 13.1) and Idempotency-Key.
+Name the headers that many answers have."""
 
 import json
 import re
@@ -11,6 +12,8 @@ from secrets_app.services.secrets import Precondition
 
 # An answer of the API is data: no browser has anything to load, run or frame for it.
 CONTENT_SECURITY_POLICY = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+# An answer with a secret in it.
+NO_STORE = {"Cache-Control": "no-store"}
 
 _TAG = re.compile(r'\s*(W/)?"([!#-~\x80-\xff]*)"\s*')
 _MAX_KEY_CHARS = 255

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from secrets_app.api.headers import NO_STORE
 from secrets_app.api.json import CHUNK_BYTES, CompactJSONRenderer, ListInChunks
 from secrets_app.api.permissions import Access
 from secrets_app.api.problems import item_problem
@@ -19,7 +20,6 @@ from secrets_app.api.serializers.batches import (
 )
 from secrets_app.api.serializers.secrets import RevealedSecretSerializer, SecretSerializer
 from secrets_app.api.views.base import ApiViewSet
-from secrets_app.api.views.secrets import NO_STORE
 from secrets_app.services.secrets import authorize_many, write_many
 from secrets_app.services.secrets.batch_memory import Share
 from secrets_app.services.secrets.batch_read import Refused, reveal_many

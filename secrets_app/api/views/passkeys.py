@@ -6,6 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from secrets_app.api.authentication import anonymous
+from secrets_app.api.headers import NO_STORE
 from secrets_app.api.permissions import Access
 from secrets_app.api.schema import ITEM_ID, operation, problems
 from secrets_app.api.serializers.auth import AccountSerializer, MessageSerializer
@@ -31,8 +32,6 @@ from secrets_app.services.identity import (
     remove_passkey,
     sign_in_with_passkey,
 )
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 class PasskeyViewSet(ApiViewSet):

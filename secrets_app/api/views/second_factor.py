@@ -4,6 +4,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from secrets_app.api.authentication import anonymous
+from secrets_app.api.headers import NO_STORE
 from secrets_app.api.permissions import Access
 from secrets_app.api.schema import operation, problems
 from secrets_app.api.serializers.auth import SessionTokenSerializer
@@ -25,8 +26,6 @@ from secrets_app.services.identity import (
     remove_app,
     sign_in_with_code,
 )
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 class SecondFactorViewSet(ApiViewSet):

@@ -4,7 +4,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from secrets_app.api.headers import known_versions, write_precondition
+from secrets_app.api.headers import NO_STORE, known_versions, write_precondition
 from secrets_app.api.permissions import Access
 from secrets_app.api.schema import (
     CREATE_ONLY,
@@ -49,7 +49,6 @@ from secrets_app.services.secrets import (
 from secrets_app.services.secrets.reveal import Revealed, reveal_secret
 from secrets_app.services.transactions.idempotency import Answer
 
-NO_STORE = {"Cache-Control": "no-store"}
 _CHANGE_PROBLEMS = (400, 401, 403, 404, 409, 413, 415, 422, 500)
 
 
