@@ -17,7 +17,7 @@ CLUSTER = "https://kubernetes.default.svc.cluster.local"
 
 @pytest.fixture(scope="module")
 def agent(server):
-    """An agent of two workloads that may read `ci/**` in the demo vault: its id, and the vault's."""
+    """An agent of two workloads that may read `jobs/**` in the demo vault: its id, and the vault's."""
     demo = server.quickstart()
     vault, token = demo["vault_id"], demo["token"]
 
@@ -28,10 +28,10 @@ def agent(server):
 
     name = f"deploy-{os.urandom(4).hex()}"
     agent_id = post("/v1/agents", {"name": name})["agent"]["id"]
-    policy = {"secret_path_pattern": "ci/**", "principal_type": "agent", "permissions": ["read"]}
+    policy = {"secret_path_pattern": "jobs/**", "principal_type": "agent", "permissions": ["read"]}
     post(f"/v1/vaults/{vault}/policies", policy | {"principal_id": agent_id})
     server.request(
-        "PUT", f"/v1/vaults/{vault}/secrets/ci/key", {"type": "note", "value": "v"}, token
+        "PUT", f"/v1/vaults/{vault}/secrets/jobs/key", {"type": "note", "value": "v"}, token
     )
     identity = {"name": "ci", "audience": AUDIENCE, "jwks": {"keys": [jwk("rsa")]}}
     main = {"issuer": GITHUB, "claims": {"sub": "repo:acme/api:ref:refs/heads/main"}}
@@ -50,7 +50,7 @@ def test_a_job_of_github_reads_its_secret_and_no_other_repository_does(server, a
 
     status, told = exchange(github(GITHUB))
     assert status == 200, told
-    url = f"/v1/vaults/{vault}/secrets/ci/key"
+    url = f"/v1/vaults/{vault}/secrets/jobs/key"
     assert server.request("GET", url, None, told["access_token"])[1]["value"] == "v"
     for claims in (github(GITHUB, "evil/api"), github(GITHUB, "acme/api", "refs/heads/x")):
         assert exchange(claims)[0] == 401
@@ -62,7 +62,7 @@ def test_hvac_signs_in_with_the_token_of_its_pod(server, agent):
     client.auth.kubernetes.login(role=agent_id, jwt=sign("rsa", kubernetes(CLUSTER)))
     assert client.is_authenticated()
     read = client.secrets.kv.v2.read_secret_version(
-        "ci/key", mount_point=vault, raise_on_deleted_version=True
+        "jobs/key", mount_point=vault, raise_on_deleted_version=True
     )
     assert read["data"]["data"] == {"value": "v"}
     again = hvac.Client(url=f"{server.base_url}/vault", timeout=30)
