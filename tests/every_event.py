@@ -311,6 +311,7 @@ EVENTS_OF_COMMANDS: dict[str, list[str]] = {
         "user.deactivate principal bob",
     ],
     "identity": [
+        "auth.revoke_all principal alice",
         "auth.identity_remove principal alice",
     ],
     "invite": [
