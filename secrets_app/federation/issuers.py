@@ -2,8 +2,8 @@
 
 A set of keys is good for `FRESH_S`. After that it is fetched again, and while that fails it serves for up
 to `KEPT_S`. For a key that is not in it, it is fetched again at most once in `REFETCH_S`. Whoever needs a
-set that is being fetched waits for that, so many sign-ins cost one request; but few may wait at once, fewer
-for the same holder, so that a slow issuer holds up nobody but those who trust it.
+set that is being fetched waits for that, so many sign-ins cost one request; but few may wait or be fetched
+at once, fewer for the same holder, so that slow issuers hold up nobody but those who trust them.
 """
 
 import threading
@@ -106,8 +106,9 @@ class IssuerKeys:
         self._fetch = fetch
         self._lock = threading.Lock()
         self._kept: OrderedDict[KeySource, _Kept] = OrderedDict()
+        # Of each holder, how many wait, and how many sets are being fetched.
         self._waiting: Counter[Hashable] = Counter()
-        self._running = 0
+        self._running: Counter[Hashable] = Counter()
 
     def find(self, source: KeySource, kid: str | None, algorithm: str, *, holder: Hashable) -> Any:
         """The key that a token names. `holder` is whose identity asks.
@@ -121,7 +122,7 @@ class IssuerKeys:
             key = None if keys is None else keys.find(kid, algorithm)
             if key is not None and now - kept.fetched_at < FRESH_S:
                 return key
-            is_first = self._begin(source, kept, now)
+            is_first = self._begin(source, kept, holder, now)
             under_way = kept.under_way
         # Where a key is known, one looks whether it still is, and the others go on.
         if under_way is not None and (key is None or is_first):
@@ -142,20 +143,20 @@ class IssuerKeys:
             self._kept.popitem(last=False)
         return kept
 
-    def _begin(self, source: KeySource, kept: _Kept, now: float) -> bool:
+    def _begin(self, source: KeySource, kept: _Kept, holder: Hashable, now: float) -> bool:
         """Have the keys fetched, if nobody does and it is time; returns whether it was begun."""
         is_early = now < kept.not_before <= now + KEPT_S
-        if kept.under_way is not None or is_early or self._running >= MOST_WAITING:
+        if kept.under_way is not None or is_early or not _has_room(self._running, holder):
             return False
         kept.under_way = done = threading.Event()
-        self._running += 1
+        self._running[holder] += 1
         # A daemon of its own, since looking a name up cannot be broken off.
         threading.Thread(
-            target=self._run, args=(source, kept, done), name="issuer-keys", daemon=True
+            target=self._run, args=(source, kept, holder, done), name="issuer-keys", daemon=True
         ).start()
         return True
 
-    def _run(self, source: KeySource, kept: _Kept, done: threading.Event) -> None:
+    def _run(self, source: KeySource, kept: _Kept, holder: Hashable, done: threading.Event) -> None:
         keys, failure = None, "failed"
         try:
             keys = self._fetch(source)
@@ -171,15 +172,13 @@ class IssuerKeys:
                     kept.failure = failure
                     kept.not_before = now + (REFETCH_S if kept.serving(now) else _RETRY_S)
                 kept.under_way = None
-                self._running -= 1
+                _give_back(self._running, holder)
             done.set()
 
     @contextmanager
     def _waits(self, holder: Hashable) -> Iterator[bool]:
         with self._lock:
-            may_wait = (
-                self._waiting.total() < MOST_WAITING and self._waiting[holder] < MOST_WAITING_OF_ONE
-            )
+            may_wait = _has_room(self._waiting, holder)
             if may_wait:
                 self._waiting[holder] += 1
         try:
@@ -187,9 +186,7 @@ class IssuerKeys:
         finally:
             if may_wait:
                 with self._lock:
-                    self._waiting[holder] -= 1
-                    if not self._waiting[holder]:
-                        del self._waiting[holder]
+                    _give_back(self._waiting, holder)
 
     def _found(self, kept: _Kept, kid: str | None, algorithm: str) -> Any:
         with self._lock:
@@ -202,6 +199,16 @@ class IssuerKeys:
             if kept.under_way is not None:  # still, so nobody knows
                 raise IssuerUnavailable("busy")
         raise Unauthenticated("unknown_key")
+
+
+def _has_room(taken: Counter[Hashable], holder: Hashable) -> bool:
+    return taken.total() < MOST_WAITING and taken[holder] < MOST_WAITING_OF_ONE
+
+
+def _give_back(taken: Counter[Hashable], holder: Hashable) -> None:
+    taken[holder] -= 1
+    if not taken[holder]:
+        del taken[holder]
 
 
 issuer_keys = IssuerKeys()

@@ -433,6 +433,31 @@ def test_slow_issuers_of_some_leave_room_for_others():
         thread.join(5)
 
 
+def test_one_owner_with_many_slow_issuers_leaves_room_for_others():
+    """Whoever names issuers can name as many as there are places: few are asked for him at once."""
+    slow, quick = Fetching(), Fetching()
+    quick.gate.set()
+    keys = IssuerKeys(lambda asked: (quick if asked == source("quick") else slow)(asked))
+    found, own = [], []
+    threads = []
+    for number in range(20):
+        threads += waiting(keys, 1, "mallory", found, at=source(f"slow-{number}"))
+    until(lambda: len(found) == 16)
+    threads += waiting(keys, 1, "alice", own, at=source("quick"))
+    until(lambda: own)
+    assert own[0] != "busy"
+    assert slow.count == 4
+    slow.gate.set()
+    for thread in threads:
+        thread.join(5)
+    # They are given back.
+    threads = waiting(keys, 1, "mallory", own, at=source("slow-0"))
+    threads += waiting(keys, 1, "mallory", own, at=source("slow-19"))
+    for thread in threads:
+        thread.join(5)
+    assert "busy" not in own
+
+
 def test_a_key_that_is_not_there_is_looked_for_once_a_minute(alice, agent_id, issuer):  # noqa: F811
     identity(alice, agent_id, issuer)
     with time_machine.travel(time.time(), tick=False) as clock:
