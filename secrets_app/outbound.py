@@ -9,6 +9,7 @@
 This knows no Django, and nobody but the standard library does the talking.
 """
 
+import io
 import re
 import socket
 import ssl
@@ -19,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any
 from urllib.parse import urlsplit
 
 from secrets_app.errors import OutboundError
@@ -30,6 +32,8 @@ MAX_URL_CHARS = 1024
 _MOST_ADDRESSES = 8
 _TRIED_ADDRESSES = 3
 _CHUNK = 16 * 1024
+# Of an answer besides its content: its head, and what chunks have around them.
+_MOST_AROUND_BYTES = 64 * 1024
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 _PRINTABLE = re.compile(r"[!-~]+")
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
@@ -202,6 +206,41 @@ def _shut(handle: socket.socket) -> None:
         return
 
 
+class _Counted(io.RawIOBase):
+    """What a socket receives, up to `left` bytes: HTTP allows without end what is thrown away when it is
+    read, such as interim answers (RFC 9110, 15.2) and trailers."""
+
+    def __init__(self, tls: ssl.SSLSocket, left: int) -> None:
+        self._tls, self._left = tls, left
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._tls.recv_into(buffer)
+        self._left -= count
+        if self._left < 0:
+            raise OutboundError("answer_too_large")
+        return count
+
+
+@dataclass(frozen=True, slots=True)
+class _Conversation:
+    """What `HTTPConnection` does with a socket. It closes it before the answer is read: nothing here."""
+
+    tls: ssl.SSLSocket
+    received: Any
+
+    def sendall(self, data: bytes) -> None:
+        self.tls.sendall(data)
+
+    def makefile(self, _: str) -> Any:
+        return self.received
+
+    def close(self) -> None:
+        pass
+
+
 def _exchange(
     raw: socket.socket,
     context: ssl.SSLContext,
@@ -214,7 +253,8 @@ def _exchange(
     connection = HTTPConnection(url.host, url.port)
     # Where an answer breaks off without TLS's own end, it was cut off.
     with context.wrap_socket(raw, server_hostname=url.host, suppress_ragged_eofs=False) as tls:
-        connection.sock = tls
+        counted = io.BufferedReader(_Counted(tls, most_bytes + _MOST_AROUND_BYTES), _CHUNK)
+        connection.sock = _Conversation(tls, counted)
         asked = {"Host": url.authority, "Accept-Encoding": "identity", "Connection": "close"}
         connection.request(method, url.target, body=body, headers=headers | asked)
         response = connection.getresponse()

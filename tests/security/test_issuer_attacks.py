@@ -285,9 +285,30 @@ def endless(handler):
         handler.wfile.write(b" " * 65_536)
 
 
+def interim(handler):
+    """Answers that are none yet (RFC 9110, 15.2), for as long as anybody reads them."""
+    while True:
+        handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+
+
+def chunked(*parts):
+    """An answer in chunks: `parts` after its head, the last of them again and again."""
+
+    def answer(handler):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        handler.wfile.write(b"".join(parts[:-1]))
+        while True:
+            handler.wfile.write(parts[-1] * 1000)
+
+    return answer
+
+
 LIES = {
     "ten megabytes": (page(b"{" + b" " * 10_000_000 + b"}"), "issuer_answer_too_large"),
     "endless": (endless, "issuer_answer_too_large"),
+    "answers before the answer": (interim, "issuer_answer_too_large"),
+    "chunks of a byte": (chunked(b"1\r\nx\r\n"), "issuer_answer_too_large"),
+    "trailers": (chunked(b"0\r\n", b"x: y\r\n"), "issuer_answer_too_large"),
     "packed": (page({"keys": []}, Content_Encoding="gzip"), "issuer_encoded_answer"),
     "cut off": (page(b"{}", Content_Length="100"), "issuer_no_answer"),
     "thousands of keys": (page({"keys": [{"kty": "RSA"}] * 5000}), "issuer_malformed_keys"),
