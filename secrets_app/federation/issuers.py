@@ -88,6 +88,9 @@ def _document(url: str, source: KeySource, ends: float) -> Any:
 
 @dataclass(slots=True)
 class _Kept:
+    """`holder`: whose identity named the source first."""
+
+    holder: Hashable
     keys: KeySet | None = None
     fetched_at: float = 0.0
     not_before: float = 0.0
@@ -117,7 +120,7 @@ class IssuerKeys:
         """
         now = time.time()
         with self._lock:
-            kept = self._entry(source)
+            kept = self._entry(source, holder)
             keys = kept.serving(now)
             key = None if keys is None else keys.find(kid, algorithm)
             if key is not None and now - kept.fetched_at < FRESH_S:
@@ -136,12 +139,20 @@ class IssuerKeys:
         with self._lock:
             self._kept.clear()
 
-    def _entry(self, source: KeySource) -> _Kept:
-        kept = self._kept.setdefault(source, _Kept())
+    def _entry(self, source: KeySource, holder: Hashable) -> _Kept:
+        kept = self._kept.get(source)
+        if kept is None:
+            kept = self._kept[source] = _Kept(holder)
+            if len(self._kept) > MOST_SOURCES:
+                self._forget_one(holder)
         self._kept.move_to_end(source)
-        if len(self._kept) > MOST_SOURCES:
-            self._kept.popitem(last=False)
         return kept
+
+    def _forget_one(self, newest: Hashable) -> None:
+        """Of whoever has brought the most, so that nobody pushes out the keys of others."""
+        counts = Counter(each.holder for each in self._kept.values())
+        most = max(counts, key=lambda each: (counts[each], each == newest))
+        del self._kept[next(name for name, each in self._kept.items() if each.holder == most)]
 
     def _begin(self, source: KeySource, kept: _Kept, holder: Hashable, now: float) -> bool:
         """Have the keys fetched, if nobody does and it is time; returns whether it was begun."""

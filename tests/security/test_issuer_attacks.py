@@ -548,6 +548,23 @@ def test_what_is_kept_of_issuers_is_bounded(monkeypatch):
     assert fetch.count == 12
 
 
+def test_many_sources_of_one_owner_push_out_no_keys_of_others(monkeypatch):
+    """Keys serve for an hour while their issuer is away: nobody else shortens that by naming URLs."""
+    monkeypatch.setattr(federation, "MOST_SOURCES", 5)
+    fetch = Fetching()
+    fetch.gate.set()
+    keys = IssuerKeys(fetch)
+    for number in range(3):
+        assert keys.find(source(f"alice-{number}"), "rsa", "RS256", holder="alice")
+    for number in range(12):
+        assert keys.find(source(f"mallory-{number}"), "rsa", "RS256", holder="mallory")
+    fetch.count = 0
+    for number in range(3):
+        assert keys.find(source(f"alice-{number}"), "rsa", "RS256", holder="alice")
+    assert fetch.count == 0
+    assert len(keys._kept) == 5
+
+
 def test_nobody_is_asked_for_a_token_that_cannot_be_good(alice, agent_id, issuer):  # noqa: F811
     """Strangers who know an agent's id must not make this server ask around."""
     identity(alice, agent_id, issuer)
