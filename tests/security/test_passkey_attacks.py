@@ -1,15 +1,27 @@
 """Hostile authenticators and browsers: every lie about a passkey is refused, and all of them alike."""
 
+import json
 import struct
 import time
+import tracemalloc
 from collections import Counter
 
 import pytest
 from fido2 import cbor
 
 from secrets_app.models import AuditEvent
+from tests.accounts.sign_in import browser
+from tests.accounts.test_passkeys import PASSWORDLESS
 from tests.api.test_concurrency import all_at_once
-from tests.authenticator import HOST, USER_PRESENT, USER_VERIFIED, Authenticator, decode, encode
+from tests.authenticator import (
+    HOST,
+    ORIGIN,
+    USER_PRESENT,
+    USER_VERIFIED,
+    Authenticator,
+    decode,
+    encode,
+)
 from tests.cast import Api
 from tests.factors import (
     assert_with,
@@ -248,3 +260,41 @@ def test_of_many_answers_to_a_challenge_at_once_one_counts(key):
     signed = key.sign(challenge())
     answers = all_at_once(lambda _: assert_with(signed), 16)
     assert Counter(each.status_code for each in answers) == {200: 1, 401: 15}
+
+
+MANY = 64_000_000
+
+
+def peak_of(send):
+    tracemalloc.start()
+    try:
+        return send(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("number", [MANY, 10**18, 10**30])
+def test_a_number_for_a_challenge_takes_no_memory(alice, number):
+    """A library takes it for a count of bytes, and makes that many. Nobody has to sign in for it."""
+    client_data = encode(json.dumps({"type": "webauthn.get", "challenge": number}).encode())
+    sent = dict.fromkeys(("credential_id", "authenticator_data", "signature"), "AAAA")
+    answer, peak = peak_of(lambda: assert_with(sent | {"client_data_json": client_data}))
+    assert answer.status_code == 401
+    assert reasons() == ["bad_challenge"]
+    assert peak < MANY / 4
+
+
+@pytest.mark.parametrize("where", ["signature", "challenge"])
+def test_a_number_takes_no_memory_on_the_page(db, where):
+    client = browser()
+    client.get(PASSWORDLESS)
+    told = {"type": "webauthn.get", "challenge": "AAAA", "origin": ORIGIN} | {where: MANY}
+    response = {"clientDataJSON": encode(json.dumps(told).encode()), "userHandle": "AAAA"}
+    response |= dict.fromkeys(("signature", "authenticatorData"), "AAAA")
+    response |= {where: MANY} if where == "signature" else {}
+    credential = {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}
+    sent = {"credential": json.dumps(credential | {"response": response})}
+    answer, peak = peak_of(lambda: client.post(PASSWORDLESS, sent))
+    assert answer.status_code == 200
+    assert "not accepted" in answer.content.decode()
+    assert peak < MANY / 4

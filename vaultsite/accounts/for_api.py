@@ -3,7 +3,6 @@
 The rows and the checks are those of the pages: a factor that is set up here is asked for there.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid5
@@ -111,9 +110,9 @@ class Factors:
 
     def challenge_in(self, client_data: str) -> bytes:
         try:
-            return websafe_decode(json.loads(websafe_decode(client_data))["challenge"])
-        except (ValueError, TypeError, KeyError, RecursionError):
-            raise PasskeyRefused("bad_challenge") from None
+            return passkeys.challenge_in(client_data)
+        except passkeys.Refused as refusal:
+            raise PasskeyRefused(refusal.reason) from None
 
     def add_passkey(
         self,

@@ -5,6 +5,7 @@ before `complete_*`. Only the host that the page came from counts as relying par
 origin; a browser offers passkeys over HTTPS and on localhost only.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -32,6 +33,15 @@ MOST_PASSKEYS = 20
 RP_NAME = "Vaultsite"
 _NAME_LENGTH = 64
 _LIFETIME_S = 600
+# What is read of an answer (WebAuthn Level 3, 5.1.8): all of it is text.
+_MEMBERS = ("id", "rawId", "type")
+_OF_RESPONSE = (
+    "clientDataJSON",
+    "attestationObject",
+    "authenticatorData",
+    "signature",
+    "userHandle",
+)
 
 
 @dataclass
@@ -66,7 +76,7 @@ def complete_registration(
         raise Refused("too_many")
     server_state = _still_valid(state)
     try:
-        parsed = RegistrationResponse.from_dict(credential)
+        parsed = RegistrationResponse.from_dict(_texts_of(credential))
         made = _server(request).register_complete(server_state, parsed)
         public = made.credential_data
         stored = {
@@ -115,7 +125,7 @@ def complete_assertion(
     if user is None and server_state["user_verification"] != UserVerificationRequirement.REQUIRED:
         raise Refused("bad_passkey")
     try:
-        parsed = AuthenticationResponse.from_dict(credential)
+        parsed = AuthenticationResponse.from_dict(_texts_of(credential))
         handle = parsed.response.user_handle
         holder = user.pk if user is not None else UUID(bytes=handle)
     except Exception:  # as above
@@ -142,6 +152,20 @@ def complete_assertion(
     return row
 
 
+def challenge_in(client_data: str) -> bytes:
+    """Return the challenge that a browser says it has answered. `client_data` is base64url.
+
+    Raises Refused.
+    """
+    try:
+        challenge = json.loads(websafe_decode(client_data))["challenge"]
+        if isinstance(challenge, str):
+            return websafe_decode(challenge)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    raise Refused("bad_challenge")
+
+
 def handle_of(user: User) -> bytes:
     """Return what an authenticator keeps to name this person by."""
     handle: bytes = user.pk.bytes
@@ -152,6 +176,20 @@ def rp_id(request: HttpRequest) -> str:
     """Return the relying party that passkeys belong to: the host that the request names."""
     host = request.get_host()  # of ALLOWED_HOSTS
     return host.rpartition(":")[0] if ":" in host else host
+
+
+def _texts_of(credential: Any) -> dict[str, Any]:
+    """Return what is read of an answer. Raises Refused where it is no text, TypeError, KeyError.
+
+    python-fido2 takes a number for a count of bytes, and makes that many.
+    """
+    response = credential["response"]
+    texts = {name: credential[name] for name in _MEMBERS}
+    answers = {name: response[name] for name in _OF_RESPONSE if response.get(name) is not None}
+    if not all(isinstance(each, str) for each in [*texts.values(), *answers.values()]):
+        raise Refused("bad_passkey")
+    challenge_in(answers["clientDataJSON"])
+    return texts | {"response": answers}
 
 
 def _server(request: HttpRequest) -> Fido2Server:
