@@ -12,6 +12,7 @@ from secrets_app.services.identity.device_codes import ALPHABET
 from tests.api.test_devices import CODE, START, decide, error_of, poll, start
 from tests.api.test_sessions import sign_in
 from tests.cast import Api
+from tests.factors import set_up
 from vaultsite.accounts.for_api import Factors
 
 
@@ -255,3 +256,12 @@ def test_of_an_approval_and_a_denial_at_once_one_counts(alice, bob):
         events.get().action
         == {"approved": "auth.device_approve", "denied": "auth.device_deny"}[state]
     )
+
+
+def test_a_factor_set_up_after_the_approval_keeps_the_device_out(alice):
+    """Who has the password alone approves a device, and would ask for its tokens later."""
+    codes = start()
+    assert decide("approve", codes["user_code"]).status_code == 200
+    set_up()
+    assert error_of(poll(codes["device_code"])) == "access_denied"
+    assert not SignInSession.objects.filter(method="device").exists()

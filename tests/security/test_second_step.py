@@ -324,3 +324,22 @@ class TestAtOnce:
 
 def api_post(bearer: str, code: str):
     return Api(bearer).post(CONFIRM, {"code": code})
+
+
+@pytest.mark.parametrize("way", ["refresh token", "access token"])
+def test_a_session_without_the_factor_goes_on_to_nothing_once_there_is_one(app, settings, way):
+    """One that began in the very moment of the set-up, or while factors were switched off."""
+    settings.SECOND_FACTOR = "off"
+    tokens = with_password().json()
+    settings.SECOND_FACTOR = "optional"
+    api = Api(tokens["access_token"])
+    sent = {"refresh_token": tokens["refresh_token"]} if way == "refresh token" else {}
+    assert api.post("/v1/auth/refresh", sent).status_code == 401
+
+
+def test_an_operator_who_removes_the_factor_ends_what_its_finder_is_signed_in_by(app):
+    stolen = verify(asked(), app.code()).json()
+    call_command("remove_second_factor", "alice@example.com")
+    assert Api(stolen["access_token"]).get("/v1/auth/me").status_code == 401
+    again = Api().post("/v1/auth/refresh", {"refresh_token": stolen["refresh_token"]})
+    assert again.status_code == 401

@@ -121,7 +121,8 @@ def remove_factor(*, user: User, factor_id: int, actor: Actor) -> None:
 def forget_factors(*, user: User, actor: Actor) -> bool:
     """Remove all factors and recovery codes, as an operator. Returns False when there are none.
 
-    All sessions and tokens of the person end, of every door: what they have lost may be signed in.
+    All tokens and sessions of the person end, of pages and of the API: what they have lost may be signed
+    in. API keys stay.
     """
     with transaction.atomic():
         locked(user)

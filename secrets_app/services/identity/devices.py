@@ -29,6 +29,7 @@ from secrets_app.services.identity.device_codes import (
     new_user_code,
 )
 from secrets_app.services.identity.digests import digest_of
+from secrets_app.services.identity.factors import second_factors
 from secrets_app.services.identity.sessions import start_session
 from secrets_app.services.identity.sign_in_events import record_refusal
 from secrets_app.services.identity.tokens import IssuedToken
@@ -129,6 +130,8 @@ def _why_not(request: DeviceRequest, now: datetime) -> str | None:
         or principal is None
         or principal.token_generation != request.token_generation
         or why_inactive(principal, now=now) is not None
+        # A factor that was set up since the approval ends what was begun without one.
+        or (not request.second_factor and second_factors().is_asked(principal.user))
     ):
         return "access_denied"
     return None

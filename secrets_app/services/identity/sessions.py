@@ -28,6 +28,7 @@ from secrets_app.services.access.refusals import refuse_as_unknown
 from secrets_app.services.audit import FAILURE, SUCCESS, Resource, record
 from secrets_app.services.caller import Actor, Caller, Claims
 from secrets_app.services.identity.digests import digest_of
+from secrets_app.services.identity.factors import second_factors
 from secrets_app.services.identity.sign_in_events import acting_as, record_success, refuse
 from secrets_app.services.identity.tokens import IssuedToken, issue_token, revoke_token
 
@@ -134,7 +135,9 @@ def refresh_by_access_token(*, caller: Caller) -> IssuedToken:
         raise InvalidInput({"refresh_token": [message]})
     now = timezone.now()
     with transaction.atomic():
-        sessions = SignInSession.objects.select_related("principal").select_for_update(of=("self",))
+        sessions = SignInSession.objects.select_related("principal__user").select_for_update(
+            of=("self",)
+        )
         session = sessions.filter(pk=claims.session).first()
         if session is None or _is_over(session, now):
             raise Unauthenticated("ended_session")
@@ -211,11 +214,19 @@ def _why_over(session: SignInSession, now: datetime) -> str | None:
         return "expired_session"
     if session.token_generation != session.principal.token_generation:
         return "revoked_token"
+    if _lacks_factor(session):
+        return "no_second_factor"
     return why_inactive(session.principal, now=now)
 
 
+def _lacks_factor(session: SignInSession) -> bool:
+    """Tell whether the person has a second factor by now that this session has not passed. Setting one up
+    ends such sessions; what was just beginning at that moment is ended here."""
+    return not session.second_factor and second_factors().is_asked(session.principal.user)
+
+
 def _is_over(session: SignInSession, now: datetime) -> bool:
-    return session.ended_at is not None or session.expires_at <= now
+    return session.ended_at is not None or session.expires_at <= now or _lacks_factor(session)
 
 
 def _end_for_reuse(session: SignInSession, actor: Actor) -> None:
