@@ -1,17 +1,22 @@
 """What ends all tokens of a person ends their web sessions, in the same transaction."""
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from secrets_app.errors import NotFound
 from secrets_app.models import AuditEvent
 from secrets_app.services.audit import OPERATOR
 from secrets_app.services.identity import deactivate_person, end_tokens, principal_for_user
-from tests.accounts.sign_in import browser, sign_in
+from tests.accounts.sign_in import SECOND_STEP, browser, sign_in
 from tests.api.test_sessions import sign_in as sign_in_to_api
 from tests.api.test_sessions import works
 from tests.cast import PASSWORD, Api
 from tests.every_action import run
+from tests.factors import asked, set_up, verify
 from vaultsite.accounts.models import User
 
 PAGE = "/accounts/"
@@ -100,3 +105,23 @@ def test_where_web_sessions_cannot_be_ended_nothing_is(alice, settings):
 
 def test_a_stranger_has_no_page(db):
     assert is_out(browser())
+
+
+@pytest.mark.parametrize("by", ["password", "end all"])
+def test_what_ends_sessions_ends_a_sign_in_that_waits_for_its_code(alice, by):
+    """Who has the old password and a code comes too late: over the API it is the same."""
+    with time_machine.travel(timezone.now() - timedelta(hours=1), tick=False):
+        app = set_up()
+    half, answer = sign_in("alice@example.com")
+    assert answer.headers["Location"] == SECOND_STEP
+    if by == "password":
+        tokens = verify(asked(), app.recovery_codes[0]).json()
+        sent = {"current_password": PASSWORD, "new_password": "another-horse-77"}
+        changed = Api(tokens["access_token"]).post("/v1/auth/change-password", sent)
+        assert changed.status_code == 200
+    else:
+        end_tokens(principal_id=alice.principal.id, actor=OPERATOR)
+    assert half.post(SECOND_STEP, {"code": app.recovery_codes[1]}).status_code == 403
+    assert is_out(half)
+    assert half.post(SECOND_STEP, {"code": app.recovery_codes[2]}).status_code == 302
+    assert is_out(half)

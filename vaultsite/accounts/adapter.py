@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve, reverse
+from django.utils.crypto import constant_time_compare
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from secrets_app.conf import app_settings
@@ -18,6 +19,9 @@ from secrets_app.services.identity.passwords import check_password
 from vaultsite.accounts.lockout import address
 from vaultsite.accounts.models import User
 from vaultsite.accounts.sign_in import method_of, record_sign_in
+
+# Where a session keeps the digest of password and generation that a sign-in began with.
+_BEGUN_AS = "sign_in_begun_as"
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -76,11 +80,17 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             return answer
         # What is half signed in is nothing that somebody else has put here.
         request.session.cycle_key()
+        request.session[_BEGUN_AS] = user.get_session_auth_hash()
         return None
 
     def login(self, request: HttpRequest, user: User) -> None:
-        """Sign in, after all steps. Without the event there is no session."""
-        if not user.is_active:  # any more
+        """Sign in, after all steps. Without the event there is no session.
+
+        What ends the person's sessions, such as a new password, ends a sign-in that has only begun as well.
+        """
+        begun_as = request.session.pop(_BEGUN_AS, "")
+        if not user.is_active or not constant_time_compare(begun_as, user.get_session_auth_hash()):
+            clear_login(request)
             raise PermissionDenied
         with transaction.atomic():
             method = method_of(request, user)
