@@ -18,7 +18,7 @@ from secrets_app.errors import LockedOut, PasswordsOff, TooManyRequests
 from secrets_app.services.identity.passwords import check_password
 from vaultsite.accounts.lockout import address
 from vaultsite.accounts.models import User
-from vaultsite.accounts.sign_in import method_of, record_sign_in
+from vaultsite.accounts.sign_in import count_attempt, method_of, record_sign_in
 
 # Where a session keeps the digest of password and generation that a sign-in began with.
 _BEGUN_AS = "sign_in_begun_as"
@@ -44,6 +44,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         Raises LockedOut, TooManyRequests.
         """
         email = str(credentials.get("email") or "")
+        count_attempt(request)
         try:
             user: User | None = check_password(
                 username=email, password=credentials.get("password") or "", request=request

@@ -7,6 +7,8 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from secrets_app.admin.acting import actor_of
+from secrets_app.conf import app_settings
+from secrets_app.http.throttling import count_request
 from secrets_app.services.access import client_address
 from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.caller import Actor
@@ -53,6 +55,15 @@ def has_shown_factor(request: HttpRequest, user: User) -> bool:
     """Tell whether this session belongs to somebody who has shown a second factor in it."""
     records = get_authentication_records(request, user)
     return any(record.get("method") == "mfa" for record in records)
+
+
+def count_attempt(request: HttpRequest) -> None:
+    """Count one attempt of an address before it costs anything, along with those over the API.
+
+    Raises TooManyRequests.
+    """
+    rate = app_settings.SIGN_IN_RATE_LIMIT
+    count_request(rate, "sign-in", client_address(request) or "none")
 
 
 def record_again(request: HttpRequest, *, method: str) -> None:

@@ -1,0 +1,25 @@
+"""Strangers at the sign-in page: what they ask for costs as little as over the API."""
+
+import pytest
+
+from tests.accounts.sign_in import LOGIN, browser, sign_in
+from tests.cast import PASSWORD
+from tests.factors import with_password
+
+
+@pytest.fixture(autouse=True)
+def _two_an_hour(settings):
+    settings.SECRETS_APP = settings.SECRETS_APP | {"SIGN_IN_RATE_LIMIT": "2/hour"}
+
+
+def test_attempts_on_the_page_have_the_rate_of_those_over_the_api(alice):
+    """A wrong password of nobody costs a hash, too, so the lockout of accounts is no bound."""
+    for name in ("nobody", "somebody"):
+        assert sign_in(f"{name}@example.com")[1].status_code == 200
+    _, answer = sign_in("alice@example.com")
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+    assert with_password().status_code == 429
+    elsewhere = browser(REMOTE_ADDR="192.0.2.1")
+    sent = {"login": "alice@example.com", "password": PASSWORD}
+    assert elsewhere.post(LOGIN, sent).status_code == 302
