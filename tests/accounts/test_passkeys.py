@@ -263,3 +263,13 @@ def test_without_its_event_it_lets_nobody_in(passkey, unwritable_log):
     with unwritable_log():
         assert client.post(SECOND_STEP, sent).status_code == 500
     assert not is_inside(client)
+
+
+def test_who_signs_in_by_it_stays_as_long_as_with_a_password(passkey, time_machine, settings):
+    now = timezone.now()
+    time_machine.move_to(now, tick=False)
+    client, _ = passwordless(passkey)
+    time_machine.move_to(now + timedelta(seconds=settings.SESSION_COOKIE_AGE - 1), tick=False)
+    assert is_inside(client)
+    time_machine.move_to(now + timedelta(seconds=settings.SESSION_COOKIE_AGE + 1), tick=False)
+    assert not is_inside(client)

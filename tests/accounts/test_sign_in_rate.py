@@ -1,8 +1,13 @@
 """Strangers at the sign-in page: what they ask for costs as little as over the API."""
 
+from datetime import timedelta
+
 import pytest
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 
 from tests.accounts.sign_in import LOGIN, browser, sign_in
+from tests.accounts.test_passkeys import PASSWORDLESS
 from tests.cast import PASSWORD
 from tests.factors import with_password
 
@@ -23,3 +28,14 @@ def test_attempts_on_the_page_have_the_rate_of_those_over_the_api(alice):
     elsewhere = browser(REMOTE_ADDR="192.0.2.1")
     sent = {"login": "alice@example.com", "password": PASSWORD}
     assert elsewhere.post(LOGIN, sent).status_code == 302
+
+
+def test_a_strangers_challenge_is_kept_for_minutes_and_few_are(db, time_machine):
+    now = timezone.now()
+    time_machine.move_to(now, tick=False)
+    answers = [browser().get(PASSWORDLESS).status_code for _ in range(3)]
+    assert answers == [200, 200, 429]
+    assert Session.objects.count() == 2
+    time_machine.move_to(now + timedelta(hours=1), tick=False)
+    assert browser(REMOTE_ADDR="192.0.2.1").get(PASSWORDLESS).status_code == 200
+    assert Session.objects.count() == 1

@@ -19,6 +19,7 @@ from secrets_app.services.identity.passwords import check_password
 from vaultsite.accounts.lockout import address
 from vaultsite.accounts.models import User
 from vaultsite.accounts.sign_in import count_attempt, method_of, record_sign_in
+from vaultsite.accounts.web_sessions import hold_as_usual
 
 # Where a session keeps the digest of password and generation that a sign-in began with.
 _BEGUN_AS = "sign_in_begun_as"
@@ -97,6 +98,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             method = method_of(request, user)
             record_sign_in(request, user=user, email=user.email, method=method)
             super().login(request, user)
+            hold_as_usual(request)
 
     def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
         """Return how to prove oneself again: by a second factor where there is one."""

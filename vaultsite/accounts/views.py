@@ -30,7 +30,8 @@ from vaultsite.accounts.forms import (
 )
 from vaultsite.accounts.models import User
 from vaultsite.accounts.second_factor import PASSKEY, RECOVERY_CODES, TOTP, is_set_up
-from vaultsite.accounts.sign_in import METHODS, record_again
+from vaultsite.accounts.sign_in import METHODS, count_attempt, record_again
+from vaultsite.accounts.web_sessions import hold_briefly
 from vaultsite.oidc.providers import read_providers
 
 
@@ -67,6 +68,9 @@ class PasskeySignIn(LoginWebAuthnView):  # type: ignore[misc]
     http_method_names = ["get", "post"]
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_authenticated:
+            count_attempt(request)
+            hold_briefly(request)
         options, request.session[STATE] = passkeys.begin_assertion(user=None, request=request)
         return JsonResponse(options)
 

@@ -1,6 +1,7 @@
 """End web sessions: of one browser, or all of a person."""
 
 from importlib import import_module
+from typing import Any
 
 from allauth.usersessions.models import UserSession
 from django.conf import settings
@@ -13,6 +14,8 @@ from secrets_app.services.audit import SUCCESS, Resource, record
 from secrets_app.services.caller import Actor
 from secrets_app.services.identity import principal_for_user
 from vaultsite.accounts.models import User
+
+_BRIEFLY_S = 600
 
 
 def end_web_sessions(user: User, *, keep: HttpRequest | None = None) -> None:
@@ -43,5 +46,24 @@ def end_web_session(*, session: UserSession, actor: Actor) -> None:
         record("auth.session_end", SUCCESS, actor=actor, resource=resource)
 
 
+def hold_briefly(request: HttpRequest) -> None:
+    """Have the session of a stranger end in minutes, and remove what has ended.
+
+    Strangers get sessions for their challenges, so that few are kept. `hold_as_usual` is for who signs
+    in.
+    """
+    _store().clear_expired()
+    request.session.set_expiry(_BRIEFLY_S)
+
+
+def hold_as_usual(request: HttpRequest) -> None:
+    """Have a session last for SESSION_COOKIE_AGE again."""
+    request.session.set_expiry(None)
+
+
+def _store() -> Any:
+    return import_module(settings.SESSION_ENGINE).SessionStore
+
+
 def _forget(session_key: str) -> None:
-    import_module(settings.SESSION_ENGINE).SessionStore().delete(session_key)
+    _store()().delete(session_key)
