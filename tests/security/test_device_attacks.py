@@ -11,7 +11,7 @@ from secrets_app.services.identity import devices
 from secrets_app.services.identity.device_codes import ALPHABET
 from tests.api.test_devices import CODE, START, decide, error_of, poll, start
 from tests.api.test_sessions import sign_in
-from tests.cast import Api
+from tests.cast import PASSWORD, Api
 from tests.factors import set_up
 from vaultsite.accounts.for_api import Factors
 
@@ -265,3 +265,22 @@ def test_a_factor_set_up_after_the_approval_keeps_the_device_out(alice):
     set_up()
     assert error_of(poll(codes["device_code"])) == "access_denied"
     assert not SignInSession.objects.filter(method="device").exists()
+
+
+def test_a_device_changes_nothing_of_how_its_person_signs_in(alice):
+    """RFC 8628, 5.4: who was talked into approving one has not given away the account."""
+    app, codes = set_up(), start()
+    approved = app.api.post("/v1/auth/device/approve", {"user_code": codes["user_code"]})
+    assert approved.status_code == 200
+    device = Api(poll(codes["device_code"]).json()["access_token"])
+    assert device.get("/v1/auth/mfa/status").json() == {"enabled": True}
+    answers = [
+        device.post("/v1/auth/passkeys/register/begin"),
+        device.post("/v1/auth/mfa/setup"),
+        device.post("/v1/auth/mfa/verify-setup", {"code": app.code()}),
+        device.request("DELETE", "/v1/auth/mfa", {"password": PASSWORD}),
+    ]
+    assert [each.status_code for each in answers] == [403] * 4
+    reasons = AuditEvent.objects.filter(outcome="denied").values_list("details__reason", flat=True)
+    assert list(reasons) == ["not_a_session"] * 4
+    assert app.api.post("/v1/auth/passkeys/register/begin").status_code == 200

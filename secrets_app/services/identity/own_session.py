@@ -10,10 +10,11 @@ from secrets_app.errors import Forbidden
 from secrets_app.models import Principal, SignInSession
 from secrets_app.services.audit import DENIED, Resource, record
 from secrets_app.services.caller import Caller
+from secrets_app.services.identity.devices import METHOD
 from secrets_app.services.identity.factors import second_factors
 
 FRESH_S = 900
-_SIGN_IN = "Sign in as a person for this: a key, or a token made with one, is not enough."
+_SIGN_IN = "Sign in as a person for this: a key, a token made with one, and a device's session are not enough."
 _AGAIN = (
     "Sign in again, with your second factor if you have one, and do this within"
     f" {FRESH_S // 60} minutes."
@@ -23,8 +24,9 @@ _AGAIN = (
 def require_session(caller: Caller, action: str) -> tuple[SignInSession, Any]:
     """Return the session and the user of a person who has signed in themselves.
 
-    Raises Forbidden, with an event, for an agent, an API key, what was made with one, and a token that was
-    made from a token.
+    Raises Forbidden, with an event, for an agent, an API key, what was made with one, a token that was made
+    from a token, and the session of a device: whoever was talked into approving one has given away a session,
+    not the account.
     """
     claims = caller.claims
     session = None
@@ -35,8 +37,12 @@ def require_session(caller: Caller, action: str) -> tuple[SignInSession, Any]:
         and claims.parent is None
         and not claims.vault_ids
     ):
-        found = SignInSession.objects.living().select_related("principal__user")
-        session = found.filter(pk=claims.session, principal_id=caller.id).first()
+        found = SignInSession.objects.living().exclude(method=METHOD)
+        session = (
+            found.select_related("principal__user")
+            .filter(pk=claims.session, principal_id=caller.id)
+            .first()
+        )
     if session is None:
         _deny(caller, action, "not_a_session", _SIGN_IN)
     return session, session.principal.user
