@@ -14,7 +14,9 @@ from secrets_app.services.identity.devices import METHOD
 from secrets_app.services.identity.factors import second_factors
 
 FRESH_S = 900
-_SIGN_IN = "Sign in as a person for this: a key, a token made with one, and a device's session are not enough."
+_SIGN_IN = (
+    "Sign in as a person for this: a key, a token of one, or a device's session is not enough."
+)
 _AGAIN = (
     "Sign in again, with your second factor if you have one, and do this within"
     f" {FRESH_S // 60} minutes."
@@ -25,8 +27,8 @@ def require_session(caller: Caller, action: str) -> tuple[SignInSession, Any]:
     """Return the session and the user of a person who has signed in themselves.
 
     Raises Forbidden, with an event, for an agent, an API key, what was made with one, a token that was made
-    from a token, and the session of a device: whoever was talked into approving one has given away a session,
-    not the account.
+    from a token, and the session of a device: whoever was talked into approving one has given away that
+    session, not the account.
     """
     claims = caller.claims
     session = None
