@@ -80,6 +80,7 @@ def test_who_is_not_staff_is_told_so(db):
     answer = client.get("/admin/", follow=True)
     assert answer.status_code == 403
     assert "dora@example.com, who may not see the admin" in answer.content.decode()
+    assert "no-store" in answer.headers["Cache-Control"]
 
 
 def test_the_admin_leads_to_the_sign_in_and_back(root, client):

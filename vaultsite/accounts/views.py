@@ -14,6 +14,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from secrets_app.conf import app_settings
@@ -35,6 +36,7 @@ from vaultsite.accounts.web_sessions import hold_briefly
 from vaultsite.oidc.providers import read_providers
 
 
+@never_cache  # it says who is signed in
 @require_http_methods(["GET", "HEAD", "POST"])
 def admin_sign_in(request: HttpRequest) -> HttpResponseBase:
     """Lead to the sign-in that all pages share, and tell who may not see the admin."""
