@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from secrets_app.models import AuditEvent
 from tests import cast
 from tests.accounts.sign_in import sign_in as sign_in_with_password
+from tests.api.test_devices import poll, start
 from tests.oidc.browser import sign_in
 from tests.oidc.conftest import _asked_anew, _provider, provider  # noqa: F401
 
@@ -72,3 +73,15 @@ def test_who_is_switched_off_is_gone_from_every_door(alice, vault):
     # What has ended does not come back; the key does.
     assert [each.get("/v1/vaults").status_code for each in (api, key)] == [401, 200]
     assert client.get("/accounts/").status_code == 302
+
+
+def test_a_device_that_was_let_in_from_there_goes_with_the_identity(provider, alice):  # noqa: F811
+    run("identity", "alice@example.com", "--add", "corp", "0001")
+    begun, _ = sign_in(provider)
+    codes = start()
+    sent = {"user_code": codes["user_code"], "step": "approve"}
+    assert begun.client.post("/device", sent).status_code == 200
+    device = cast.Api(poll(codes["device_code"]).json()["access_token"])
+    assert device.get("/v1/auth/me").status_code == 200
+    run("identity", "alice@example.com", "--remove", provider.issuer, "0001")
+    assert device.get("/v1/auth/me").status_code == 401
