@@ -23,6 +23,7 @@ ALLOWED = frozenset(
         "BSD-2-Clause",
         "BSD-3-Clause",
         "LGPL-3.0-only",
+        "LGPL-3.0-or-later",
         "MIT",
         "MIT-0",
         "MPL-2.0",
