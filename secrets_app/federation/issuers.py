@@ -159,12 +159,18 @@ class IssuerKeys:
         is_early = now < kept.not_before <= now + KEPT_S
         if kept.under_way is not None or is_early or not _has_room(self._running, holder):
             return False
-        kept.under_way = done = threading.Event()
-        self._running[holder] += 1
+        done = threading.Event()
         # A daemon of its own, since looking a name up cannot be broken off.
-        threading.Thread(
+        thread = threading.Thread(
             target=self._run, args=(source, kept, holder, done), name="issuer-keys", daemon=True
-        ).start()
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no room for one
+            return False
+        # It waits for the lock before it says that it is done.
+        kept.under_way = done
+        self._running[holder] += 1
         return True
 
     def _run(self, source: KeySource, kept: _Kept, holder: Hashable, done: threading.Event) -> None:

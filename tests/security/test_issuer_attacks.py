@@ -479,6 +479,22 @@ def test_one_owner_with_many_slow_issuers_leaves_room_for_others():
     assert "busy" not in own
 
 
+def test_an_issuer_is_asked_again_after_a_moment_without_room_for_a_thread(monkeypatch):
+    fetch = Fetching()
+    fetch.gate.set()
+    keys = IssuerKeys(fetch)
+
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(federation.threading.Thread, "start", refuse)
+        with pytest.raises(IssuerUnavailable) as busy:
+            keys.find(source(), "rsa", "RS256", holder="alice")
+    assert busy.value.reason == "busy"
+    assert keys.find(source(), "rsa", "RS256", holder="alice")
+
+
 def test_a_key_that_is_not_there_is_looked_for_once_a_minute(alice, agent_id, issuer):  # noqa: F811
     identity(alice, agent_id, issuer)
     with time_machine.travel(time.time(), tick=False) as clock:
