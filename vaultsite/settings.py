@@ -235,7 +235,7 @@ AXES_VERBOSE = False
 # Its pages would change counts without an event; `manage.py axes_reset` ends lockouts.
 AXES_ENABLE_ADMIN = False
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "vaultsite.accounts.hashing.BoundedArgon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [

@@ -329,6 +329,7 @@ def test_new_recovery_codes_end_the_old_ones(root, clock):
     set_up_app(client)
     old = shown_codes(client)
     assert client.post(f"{CODES}new/").headers["Location"] == CODES
+    assert client.head(CODES).status_code == 405  # they are shown once, and not to nobody
     new = shown_codes(client)
     assert len(new) == 10
     assert not set(old) & set(new)

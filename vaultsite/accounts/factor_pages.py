@@ -15,7 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.safestring import mark_safe
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from secrets_app.admin.acting import actor_of
 from secrets_app.errors import Conflict
@@ -168,7 +168,7 @@ def remove_factor(request: HttpRequest, factor_id: int) -> HttpResponse:
 
 
 @for_who_is_sure
-@require_safe
+@require_GET  # A HEAD would spend them: they are shown once.
 def recovery_codes(request: HttpRequest) -> HttpResponse:
     codes = factors.show_recovery_codes(person(request))
     if codes is None:
