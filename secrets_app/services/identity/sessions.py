@@ -105,7 +105,7 @@ def refresh_session(*, refresh_token: str, actor: Actor) -> IssuedToken:
         refuse("refresh", reason, principal, actor)
     following = secrets.token_urlsafe(_SECRET_BYTES)
     living = SignInSession.objects.filter(pk=session.pk, ended_at__isnull=True)
-    actor = acting_as(principal, actor)
+    actor, is_living = acting_as(principal, actor), True
     with transaction.atomic():
         # Of two at once the second waits here, and finds another digest.
         is_first = living.filter(refresh_digest=digest_of(secret)).update(
@@ -113,8 +113,13 @@ def refresh_session(*, refresh_token: str, actor: Actor) -> IssuedToken:
         )
         if is_first:
             _record_refresh(session, actor)
-        elif living.exists():
-            _end_for_reuse(session, actor)
+        else:
+            # Locked, so that of many at once one ends it, and the others find it ended.
+            is_living = bool(living.select_for_update(no_key=True))
+            if is_living:
+                _end_for_reuse(session, actor)
+    if not is_living:
+        refuse("refresh", "ended_session", principal, actor)
     if not is_first:
         raise Unauthenticated("refresh_reused")
     return _issue(session, handle + following)
