@@ -17,11 +17,24 @@ pytestmark = [pytest.mark.no_cover, pytest.mark.only_on("postgresql")]
 # What the service is, which it knows without a database.
 ABLE = {"/v1/openapi.json", "/v1/health", "/v1/health/hsm", "/.well-known/openid-configuration"}
 KEYS = {"/.well-known/jwks.json", "/v1/auth/jwt-public-key"}
+# A challenge is drawn and signed, and nothing is looked up for it.
+DRAWN = {"/v1/auth/passkeys/assert/begin"}
 AT_ONCE_S = 3
 SIGN_INS = {
     "/v1/auth/token": {"email": "demo@vaultsite.local", "password": "x"},
     "/v1/auth/api-key-token": {"api_key": "1ck_x"},
     "/v1/auth/agent-token": {"api_key": "ocv_x"},
+    "/v1/auth/refresh": {"refresh_token": "1rt_" + "A" * 65},
+    "/v1/auth/mfa/verify": {"mfa_token": "1mf_" + "A" * 43, "code": "123456"},
+    "/v1/auth/device/code": {"client_id": "cli"},
+    "/v1/auth/device/token": {
+        "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
+        "device_code": "1dc_" + "A" * 43,
+    },
+    "/v1/auth/passkeys/assert/complete": dict.fromkeys(
+        ("credential_id", "client_data_json", "authenticator_data", "signature", "user_handle"),
+        "AAAA",
+    ),
 }
 
 
@@ -44,7 +57,7 @@ def test_with_the_database_down_every_route_answers_at_once_with_a_problem_and_r
                 began = time.monotonic()
                 status, headers, raw = server.exchange(method, url(route, vault), content, token)
                 assert time.monotonic() - began < AT_ONCE_S, route
-                if route in ABLE | KEYS:
+                if route in ABLE | KEYS | DRAWN:
                     assert status == HTTPStatus.OK, route
                     continue
                 assert status == HTTPStatus.INTERNAL_SERVER_ERROR, (method, route)
