@@ -233,7 +233,15 @@ def test_a_failed_answer_spends_the_state_too(provider):  # noqa: F811
 
 
 @pytest.mark.parametrize(
-    "query", ["code=c", "state=&code=c", "state=%00&code=c", "state={s}&state={s}&code=c"]
+    "query",
+    [
+        "code=c",
+        "state=&code=c",
+        "state=%00&code=c",
+        "state={s}&state={s}&code=c",
+        # As long as a right one, and no possible name of a cookie.
+        *(f"state={each * 43}&code=c" for each in ("%00", "%0A", "%3B", "%20", "%C3%A9")),
+    ],
 )
 def test_without_one_right_state_nothing_is_asked(provider, query):  # noqa: F811
     begun = begin()

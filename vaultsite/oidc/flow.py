@@ -9,6 +9,7 @@ key, so the cookie reveals none of them. A `state` without its cookie is of some
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,7 +28,8 @@ from vaultsite.oidc.refused import SignInRefused
 
 LIFETIME_S = 600
 _SALT = "vaultsite.oidc.flow"
-_STATE_CHARS = 43
+# What `state` is made of here. It names the cookie, where other characters cannot be.
+_STATE = re.compile(r"[A-Za-z0-9_-]{43}")
 _MAX_NEXT_CHARS = 1024
 
 
@@ -91,7 +93,7 @@ def keep(answer: HttpResponse, flow: Flow, provider: Provider) -> None:
 
 def drop(answer: HttpResponse, state: str) -> None:
     """Have the browser forget an attempt."""
-    if len(state) == _STATE_CHARS:
+    if _STATE.fullmatch(state):
         name = _cookie(state)
         answer.delete_cookie(name, samesite="Lax")
         # Browsers ignore the deletion of such a cookie unless it is Secure as well.
@@ -114,7 +116,7 @@ def take_flow(request: HttpRequest, provider: Provider, state: str) -> Flow:
 
 
 def _read(request: HttpRequest, state: str) -> dict[str, Any]:
-    if len(state) != _STATE_CHARS or not state.isascii():
+    if _STATE.fullmatch(state) is None:
         raise SignInRefused("no_flow")
     try:
         kept: dict[str, Any] = signing.loads(
