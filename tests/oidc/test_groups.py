@@ -121,6 +121,18 @@ def test_a_prefix_hands_out_no_role(provider, dora):
     assert groups_of(dora) == set()
 
 
+def test_a_prefix_leads_to_no_group_of_the_map(provider, dora, settings):
+    """That the map leads one group to a role must not open it to whoever can name another one so."""
+    settings.OIDC_VARIABLES = settings.OIDC_VARIABLES | {
+        "OIDC_CORP_GROUP_MAP": "ops-guid=corp-admins,/Eng/Payments=corp-payments",
+    }
+    run("group", "corp-admins", "--role", "operator")
+    sign_in(provider, groups=["admins", "payments", "sales"], **DORA)
+    assert groups_of(dora) == {"corp-sales"}
+    sign_in(provider, groups=["ops-guid", "payments"], **DORA)
+    assert groups_of(dora) == {"corp-admins"}
+
+
 def test_the_map_may_hand_out_a_role(provider, dora):
     run("group", "operators", "--role", "operator")
     sign_in(provider, groups=["ops-guid"], **DORA)

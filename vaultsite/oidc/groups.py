@@ -23,8 +23,9 @@ logger = logging.getLogger(__name__)
 def groups_of(claims: dict[str, Any], provider: Provider) -> frozenset[str]:
     """Return the names of groups here that the claims give: those of the map, and those with the prefix.
 
-    A provider's group that is neither mapped nor prefixed gives nothing, whatever it is called. No claim
-    is no group. Raises SignInRefused where the claim is no list of texts, or of more than 500.
+    A provider's group that is neither mapped nor prefixed gives nothing, whatever it is called. What the
+    map leads to is given by the map alone. No claim is no group. Raises SignInRefused where the claim is
+    no list of texts, or of more than 500.
     """
     if not provider.groups_claim:
         return frozenset()
@@ -32,12 +33,13 @@ def groups_of(claims: dict[str, Any], provider: Provider) -> frozenset[str]:
     if not isinstance(listed, list) or len(listed) > MOST_GROUPS:
         raise SignInRefused("bad_groups")
     names, mapped = set(), dict(provider.group_map)
+    ours = set(mapped.values())
     for theirs in listed:
         if not isinstance(theirs, str):
             raise SignInRefused("bad_groups")
         if theirs in mapped:
             names.add(mapped[theirs])
-        elif provider.group_prefix and theirs:
+        elif provider.group_prefix and theirs and provider.group_prefix + theirs not in ours:
             names.add(provider.group_prefix + theirs)
     return frozenset(n for n in names if len(n) <= MAX_GROUP_CHARS and n.isprintable())
 
