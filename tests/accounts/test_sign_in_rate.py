@@ -10,6 +10,7 @@ from tests.accounts.sign_in import LOGIN, browser, sign_in
 from tests.accounts.test_passkeys import PASSWORDLESS
 from tests.cast import PASSWORD
 from tests.factors import with_password
+from tests.oidc.conftest import _asked_anew, _provider, provider  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +40,11 @@ def test_a_strangers_challenge_is_kept_for_minutes_and_few_are(db, time_machine)
     time_machine.move_to(now + timedelta(hours=1), tick=False)
     assert browser(REMOTE_ADDR="192.0.2.1").get(PASSWORDLESS).status_code == 200
     assert Session.objects.count() == 1
+
+
+def test_attempts_by_a_provider_have_that_rate_too(provider):  # noqa: F811
+    """Else a stranger would have the provider asked as often as they like."""
+    start = "/accounts/oidc/corp/start/"
+    assert [browser().post(start).status_code for _ in range(3)] == [200, 200, 429]
+    assert with_password().status_code == 429
+    assert browser(REMOTE_ADDR="192.0.2.1").post(start).status_code == 200

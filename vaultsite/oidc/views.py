@@ -25,7 +25,7 @@ from secrets_app.services.identity import digest_of, principal_for_user
 from vaultsite.accounts.adapter import AccountAdapter
 from vaultsite.accounts.invitations import find_invitation
 from vaultsite.accounts.models import User
-from vaultsite.accounts.sign_in import PROVIDERS_FACTOR, record_sign_in
+from vaultsite.accounts.sign_in import PROVIDERS_FACTOR, count_attempt, record_sign_in
 from vaultsite.oidc.endpoints import endpoints_of, exchange_code, fetch_userinfo
 from vaultsite.oidc.flow import begin_flow, drop, keep, take_flow
 from vaultsite.oidc.id_token import Identity, identify, read_id_token, with_userinfo
@@ -73,8 +73,12 @@ _ERRORS = {
 @never_cache
 @require_POST
 def start(request: HttpRequest, provider_id: str) -> HttpResponse:
-    """Send somebody to a provider: `next` is where to go on, `invitation` the token of a link."""
+    """Send somebody to a provider: `next` is where to go on, `invitation` the token of a link.
+
+    Raises TooManyRequests. What is asked of a provider later needs an attempt that was begun here.
+    """
     provider = _provider(provider_id)
+    count_attempt(request)
     token, target = request.POST.get("invitation", ""), request.POST.get("next", "")
     try:
         if token and find_invitation(token) is None:
