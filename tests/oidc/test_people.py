@@ -15,7 +15,8 @@ from tests.oidc.browser import begin, moves_to, sign_in
 from tests.oidc.scripted import CLIENT_SECRET, signed
 from vaultsite.accounts.models import User
 
-VERIFIED = {"email": "dora@example.com", "email_verified": True}
+DORA = "dora@example.com"
+VERIFIED = {"email": DORA, "email_verified": True}
 
 
 @pytest.fixture
@@ -170,6 +171,46 @@ def test_claims_of_userinfo_count_for_the_same_subject_alone(provider, dora, set
     assert reason() == "other_subject"
     provider.userinfo = {"sub": "0001", **VERIFIED}
     begun, _ = sign_in(provider)
+    assert person_in(begun.client) == dora
+
+
+OTHERS = "mallory@example.com"
+
+
+@pytest.mark.parametrize(
+    ("token", "userinfo"),
+    [
+        ({"email": DORA}, {"email": OTHERS, "email_verified": True}),
+        ({"email_verified": True}, {"email": DORA, "email_verified": False}),
+        ({"email": DORA, "email_verified": False}, VERIFIED),
+        ({"email": DORA}, {"email": OTHERS}),
+    ],
+)
+def test_that_one_address_is_verified_says_nothing_of_another(
+    provider, dora, settings, token, userinfo
+):
+    """A provider may let people write what is in the ID token, and vouch for the address elsewhere."""
+    settings.OIDC_VARIABLES = settings.OIDC_VARIABLES | {"OIDC_CORP_USERINFO": "on"}
+    provider.userinfo = {"sub": "0001", **userinfo}
+    begun, _ = sign_in(provider, **token)
+    assert person_in(begun.client) is None
+    assert reason() == "unknown_person"
+
+
+@pytest.mark.parametrize(
+    ("token", "userinfo"),
+    [
+        ({"email": DORA}, VERIFIED),
+        ({"email_verified": True}, {"email": DORA}),
+        (VERIFIED, {"email": OTHERS, "email_verified": False}),
+    ],
+)
+def test_an_address_may_be_in_one_and_vouched_for_in_the_other(
+    provider, dora, settings, token, userinfo
+):
+    settings.OIDC_VARIABLES = settings.OIDC_VARIABLES | {"OIDC_CORP_USERINFO": "on"}
+    provider.userinfo = {"sub": "0001", **userinfo}
+    begun, _ = sign_in(provider, **token)
     assert person_in(begun.client) == dora
 
 

@@ -66,12 +66,20 @@ def read_id_token(
     return token.claims
 
 
-def with_userinfo(claims: dict[str, Any], userinfo: dict[str, Any]) -> dict[str, Any]:
+def with_userinfo(
+    claims: dict[str, Any], userinfo: dict[str, Any], provider: Provider
+) -> dict[str, Any]:
     """Add the claims of the userinfo endpoint. Raises SignInRefused when they are about another."""
     if userinfo.get("sub") != claims["sub"]:
         raise SignInRefused("other_subject")
     # What the ID token says stands: it is signed.
-    return userinfo | claims
+    merged = userinfo | claims
+    address = ("email", provider.verified_claim)
+    differ = any(name in userinfo and userinfo[name] != merged[name] for name in address)
+    if differ and not all(name in claims for name in address):
+        # One would vouch for an address of the other.
+        merged.pop(provider.verified_claim, None)
+    return merged
 
 
 def identify(claims: dict[str, Any], provider: Provider) -> Identity:

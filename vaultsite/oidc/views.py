@@ -146,7 +146,8 @@ def _identified(request: HttpRequest, provider: Provider) -> tuple[User, str]:
     if provider.asks_userinfo:
         if tokens.access_token is None:
             raise SignInRefused("no_userinfo")
-        claims = with_userinfo(claims, fetch_userinfo(provider, endpoints, tokens.access_token))
+        userinfo = fetch_userinfo(provider, endpoints, tokens.access_token)
+        claims = with_userinfo(claims, userinfo, provider)
     identity: Identity = identify(claims, provider)
     user = person_of(
         identity,
