@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from contextlib import ExitStack
 from datetime import timedelta
 
 import jwt
@@ -38,7 +39,8 @@ from tests.oidc.scripted import (
     signed,
 )
 from vaultsite.accounts.models import User
-from vaultsite.oidc.endpoints import _asking
+from vaultsite.oidc.endpoints import one_of_few
+from vaultsite.oidc.providers import find_provider
 
 CANARY = "<b>canary-7f3a</b>"
 
@@ -361,17 +363,18 @@ def test_a_redirect_of_a_provider_is_not_followed(provider):  # noqa: F811
     refused(answer, begun.client, "provider_unavailable")
 
 
-def test_few_wait_for_a_slow_provider(provider):  # noqa: F811
-    """The ninth is refused at once, so that a provider that hangs takes no thread of the API."""
-    taken = [_asking.acquire(blocking=False) for _ in range(8)]
-    try:
-        assert all(taken)
-        answer = Client().post("/accounts/oidc/corp/start/")
-        assert answer.status_code == 503
+def test_few_wait_for_a_slow_provider(provider, other):  # noqa: F811
+    """The ninth is refused at once, so that a provider that hangs takes no thread of the API, and none of
+    those who come by another provider.
+    """
+    slow = find_provider("corp")
+    with ExitStack() as waiting:
+        for _ in range(8):
+            waiting.enter_context(one_of_few(slow))
+        assert Client().post("/accounts/oidc/corp/start/").status_code == 503
         assert provider.asked == []
-    finally:
-        for _ in taken:
-            _asking.release()
+        assert Client().post("/accounts/oidc/other/start/").status_code == 200
+    assert Client().post("/accounts/oidc/corp/start/").status_code == 200
 
 
 def test_a_discovery_document_of_another_issuer_is_refused(provider):  # noqa: F811

@@ -1,7 +1,7 @@
 """Find a provider's endpoints (OpenID Connect Discovery 1.0) and ask them.
 
 A provider is named by the operator, so it may be anywhere. Its answers are bounded in time and size. Few
-requests may ask at once, so that a slow provider holds up nobody else.
+requests may ask a provider at once, so that a slow one holds up nobody else.
 """
 
 import base64
@@ -60,7 +60,7 @@ class BadDiscovery(Exception):
 
 _lock = threading.Lock()
 _kept: dict[Provider, tuple[float, Endpoints]] = {}
-_asking = threading.BoundedSemaphore(_MOST_AT_ONCE)
+_asking: dict[str, threading.BoundedSemaphore] = {}
 
 
 def forget() -> None:
@@ -81,7 +81,7 @@ def endpoints_of(provider: Provider) -> Endpoints:
     if kept is not None and 0 <= age < _FRESH_S:
         return kept
     try:
-        with _one_of_few():
+        with one_of_few(provider):
             found, _ = fetch_endpoints(provider)
     except OutboundError:
         if kept is not None and 0 <= age < _KEPT_S:
@@ -144,7 +144,7 @@ def exchange_code(
     else:
         form |= {"client_id": provider.client_id, "client_secret": secret}
     try:
-        with _one_of_few():
+        with one_of_few(provider):
             answer = _send(provider, "POST", endpoints.token, headers, urlencode(form).encode())
     except OutboundError:
         raise SignInRefused("provider_unavailable") from None
@@ -169,7 +169,7 @@ def fetch_userinfo(provider: Provider, endpoints: Endpoints, access_token: str) 
         raise SignInRefused("no_userinfo")
     headers = {"Authorization": f"Bearer {access_token}"}
     try:
-        with _one_of_few():
+        with one_of_few(provider):
             found = _object(_send(provider, "GET", endpoints.userinfo, headers))
     except OutboundError:
         raise SignInRefused("provider_unavailable") from None
@@ -203,13 +203,16 @@ def _send(
 
 
 @contextmanager
-def _one_of_few() -> Iterator[None]:
-    if not _asking.acquire(blocking=False):
+def one_of_few(provider: Provider) -> Iterator[None]:
+    """Hold one of the places of those who ask this provider. Raises OutboundError when all are taken."""
+    with _lock:
+        places = _asking.setdefault(provider.id, threading.BoundedSemaphore(_MOST_AT_ONCE))
+    if not places.acquire(blocking=False):
         raise OutboundError("busy")
     try:
         yield
     finally:
-        _asking.release()
+        places.release()
 
 
 def _secret(provider: Provider) -> str | None:
