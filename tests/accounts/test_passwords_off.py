@@ -13,8 +13,10 @@ from django.utils import timezone
 
 from secrets_app.models import AuditEvent
 from tests import cast
+from tests.accounts.sign_in import SECOND_STEP, code_of, set_up_app
 from tests.accounts.sign_in import sign_in as sign_in_on_page
 from tests.cast import PASSWORD
+from tests.factors import verify
 from vaultsite.accounts.models import BreakGlass, User
 
 
@@ -144,6 +146,42 @@ def test_a_second_call_takes_the_place_of_the_first_and_end_ends_it(root, other_
     assert not is_in("other@example.com")
     assert break_glass("--end") == {"ended": False}
     assert AuditEvent.objects.filter(action="auth.break_glass_end").count() == 1
+
+
+def end(other_root):
+    assert break_glass("--end") == {"ended": True}
+
+
+def give_to_another(other_root):
+    break_glass("other@example.com")
+
+
+@pytest.mark.parametrize("take_back", [end, give_to_another])
+def test_what_began_with_the_password_ends_when_it_is_taken_back(root, other_root, take_back):
+    break_glass("root@example.com")
+    client, _ = sign_in_on_page("root@example.com")
+    token = over_the_api("root@example.com").json()["access_token"]
+    break_glass("root@example.com", "--for", "2h")
+    assert client.get("/accounts/").status_code == 200
+    take_back(other_root)
+    assert client.get("/accounts/").status_code == 302
+    assert cast.Api(token).get("/v1/auth/me").status_code == 401
+    event = AuditEvent.objects.get(action="auth.revoke_all")
+    assert (event.actor_type, event.resource_id) == ("operator", root.principal.pk)
+
+
+def test_so_does_a_sign_in_that_waits_for_its_second_factor(root, other_root):
+    break_glass("root@example.com")
+    client, _ = sign_in_on_page("root@example.com")
+    secret = set_up_app(client)
+    half, answer = sign_in_on_page("root@example.com")
+    assert answer.headers["Location"] == SECOND_STEP
+    mfa_token = over_the_api("root@example.com").json()["mfa_token"]
+    end(other_root)
+    half.post(SECOND_STEP, {"code": code_of(secret, steps=1)})
+    assert half.get("/accounts/").status_code == 302
+    with time_machine.travel(timezone.now() + timedelta(minutes=1)):
+        assert verify(mfa_token, code_of(secret)).status_code == 401
 
 
 def test_who_is_no_superuser_any_more_may_not(root):

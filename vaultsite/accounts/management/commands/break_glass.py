@@ -3,7 +3,8 @@
     break_glass root@example.com --for 1h
     break_glass --end
 
-Nobody else's password is taken. A second call takes the place of the first."""
+Nobody else's password is taken. A second call takes the place of the first. With `--end`, and with a call
+for another superuser, the sessions and tokens of the one before end."""
 
 import json
 from argparse import ArgumentParser
