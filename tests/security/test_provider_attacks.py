@@ -6,6 +6,7 @@ import hmac
 import json
 from contextlib import ExitStack
 from datetime import timedelta
+from urllib.parse import quote
 
 import jwt
 import pytest
@@ -349,6 +350,16 @@ def test_the_attempts_cookie_is_bound_and_the_sessions_stays_strict(provider, se
     answer = begun.come_back(code="a-code")
     assert answer.cookies["sessionid"]["samesite"] == "Strict"
     assert answer.cookies[names[0]].value == ""
+
+
+@pytest.mark.parametrize("letter", ["x", '"', "é", "\U0001f600"])
+def test_no_next_makes_a_cookie_that_browsers_drop(provider, letter):  # noqa: F811
+    """A link to the sign-in page with such a `next` would keep its reader out."""
+    begun = begin(next="/accounts/?" + letter * 1000)
+    for name, cookie in begun.client.cookies.items():
+        assert len(f"{name}={cookie.value}") <= 4096
+    _, answer = sign_in(provider, form={"next": "/accounts/?" + letter})
+    assert moves_to(answer) == "/accounts/?" + quote(letter)
 
 
 def test_a_jwks_of_ten_megabytes_is_not_read(provider):  # noqa: F811

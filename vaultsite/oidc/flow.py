@@ -21,6 +21,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.encoding import iri_to_uri
 
 from vaultsite.accounts.models import SpentFlow
 from vaultsite.oidc.providers import Provider
@@ -73,6 +74,8 @@ def _encoded(raw: bytes) -> str:
 
 def begin_flow(*, next_url: str, invitation: str) -> Flow:
     """Begin an attempt. `next_url` must be safe to go to."""
+    # Encoded first: a browser keeps no cookie of more than 4096 bytes (RFC 6265, 6.1).
+    next_url = iri_to_uri(next_url)
     is_short = len(next_url) <= _MAX_NEXT_CHARS
     return Flow(secrets.token_urlsafe(32), next_url if is_short else "", invitation)
 
