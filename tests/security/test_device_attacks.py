@@ -10,7 +10,7 @@ from secrets_app.models import AuditEvent, DeviceRequest, SignInSession
 from secrets_app.services.identity import devices
 from secrets_app.services.identity.device_codes import ALPHABET
 from tests.api.test_devices import CODE, START, decide, error_of, poll, start
-from tests.api.test_sessions import sign_in
+from tests.api.test_sessions import refresh, sign_in, works
 from tests.cast import PASSWORD, Api
 from tests.factors import set_up
 from vaultsite.accounts.for_api import Factors
@@ -182,8 +182,11 @@ def test_what_waits_is_bounded_for_a_network_and_in_all(alice, monkeypatch, time
     assert refused.status_code == 429
     assert refused["Retry-After"] == "600"
     assert ask("2001:db8:0:1::1").status_code == 200
+    codes = ask("192.0.2.1").json()
     monkeypatch.setattr(devices, "MOST_WAITING", DeviceRequest.objects.count())
     assert ask("192.0.2.1").status_code == 429
+    assert decide("deny", codes["user_code"]).status_code == 200  # it waits no more
+    assert ask("192.0.2.1").status_code == 200
     time_machine.move_to(START + timedelta(seconds=600), tick=False)
     assert ask("2001:db8::1").status_code == 200
 
@@ -265,6 +268,29 @@ def test_a_factor_set_up_after_the_approval_keeps_the_device_out(alice):
     set_up()
     assert error_of(poll(codes["device_code"])) == "access_denied"
     assert not SignInSession.objects.filter(method="device").exists()
+
+
+def test_a_factor_set_up_after_a_device_was_let_in_ends_its_session(alice):
+    """A device has passed what its approver has passed, and no more."""
+    codes = start()
+    assert decide("approve", codes["user_code"]).status_code == 200
+    tokens = poll(codes["device_code"]).json()
+    assert works(tokens["access_token"])
+    set_up()
+    assert not works(tokens["access_token"])
+    assert refresh(tokens["refresh_token"]).status_code == 401
+
+
+def test_a_code_that_is_unknown_used_or_of_another_client_leaves_an_event(alice):
+    codes = start()
+    assert decide("approve", codes["user_code"]).status_code == 200
+    assert error_of(poll("1dc_unknown")) == "invalid_grant"
+    assert error_of(poll(codes["device_code"], client_id="another")) == "invalid_grant"
+    assert poll(codes["device_code"]).status_code == 200
+    assert error_of(poll(codes["device_code"])) == "invalid_grant"
+    failures = AuditEvent.objects.filter(action="auth.failure", details__method="device")
+    reasons = failures.order_by("id").values_list("details__reason", flat=True)
+    assert list(reasons) == ["unknown_code", "unknown_code", "used_code"]
 
 
 def test_a_device_changes_nothing_of_how_its_person_signs_in(alice):
