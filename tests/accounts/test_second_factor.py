@@ -129,6 +129,15 @@ def test_what_cannot_be_a_code_is_no_attempt(root, secret, none):
     assert reasons() == []
 
 
+@pytest.mark.parametrize(("wait_s", "way_on"), [(299, "/admin/"), (301, LOGIN)])
+def test_a_code_is_taken_for_five_minutes_after_the_password(root, secret, clock, wait_s, way_on):
+    client, _ = sign_in()
+    clock.shift(wait_s)
+    answer = client.post(SECOND_STEP, {"code": code_of(secret)})
+    assert (answer.status_code, answer.headers["Location"]) == (302, way_on)
+    assert ("_auth_user_id" in client.session) is (way_on != LOGIN)
+
+
 def test_a_code_is_taken_once(root, secret, clock):
     sent = code_of(secret)
     assert sign_in(code=sent)[1].status_code == 302

@@ -147,10 +147,12 @@ def test_addresses_of_the_internet_are(names):
         "https://ⓘssuer.example.com",
         "https://issuer。example.com",
         "https://issuer.example.com/a b",
+        "https://issuer.example.com/a\\b",
         "https://issuer.example.com/\r\nHost: x",
         "HTTPS:issuer.example.com",
         "//issuer.example.com",
         "https://" + "x" * 64 + ".example.com",
+        "https://" + "x." * 126 + "example.com",
         "https://example.com/" + "x" * 1024,
     ],
 )
@@ -162,6 +164,14 @@ def test_a_url_that_readers_disagree_on_is_refused_when_it_is_set(alice, agent_i
         answer = alice.api.post(path, fields | more)
         assert (answer.status_code, list(answer.json()["errors"])) == (400, [name])
     assert alice.api.get(path).json() == {"identities": []}
+
+
+def test_a_url_that_a_discovery_document_names_is_bounded_as_well():
+    longest = "https://example.com/".ljust(1024, "x")
+    assert parse_url(longest).host == "example.com"
+    with pytest.raises(OutboundError) as refused:
+        parse_url(longest + "x")
+    assert refused.value.reason == "malformed_url"
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1"])
@@ -192,7 +202,8 @@ def test_an_issuer_that_nobody_named_is_asked_at_public_addresses_only(
     issuer = "https://intranet.example.com"
     fields = {"name": "x", "issuer": issuer, "audience": AUDIENCE, "claims": {"sub": "w"}}
     assert alice.api.post(f"/v1/agents/{agent_id}/identities", fields).status_code == 201
-    for told in (["10.0.0.5"], ["127.0.0.1"], ["8.8.8.8", "::1"]):
+    many = [f"8.8.8.{n}" for n in range(9)]
+    for told in (["10.0.0.5"], ["127.0.0.1"], ["8.8.8.8", "::1"], many):
         names.told["intranet.example.com"] = told
         issuer_keys.forget()
         answer = sign_in(agent_id, sign("rsa", claims_of(issuer)))
