@@ -87,6 +87,9 @@ def test_it_is_the_owners_alone(alice, bob, url, agent_id):  # noqa: F811
     stolen = f"/v1/agents/{own}/identities/{identity['id']}"
     assert bob.api.delete(stolen).status_code == 404
     assert bob.api.get(stolen).status_code == 404
+    # An identity is deleted at its own agent alone.
+    other = alice.api.post("/v1/agents", {"name": "other"}).json()["agent"]["id"]
+    assert alice.api.delete(f"/v1/agents/{other}/identities/{identity['id']}").status_code == 404
     assert alice.api.get(url).json() == {"identities": [identity]}
 
 

@@ -165,6 +165,24 @@ def test_who_has_a_second_factor_makes_a_passkey_in_a_fresh_session_that_has_pas
     assert fresh.post(f"{PASSKEYS}/register/begin").status_code == 403
 
 
+def test_a_session_that_grew_old_makes_and_removes_no_passkey(alice, key):
+    def began_before(seconds):
+        SignInSession.objects.update(created_at=timezone.now() - timedelta(seconds=seconds))
+
+    api = signed_in()
+    answer = key.register(begin(api))
+    began_before(900)
+    assert complete(api, answer).status_code == 403
+    began_before(899)
+    made = complete(api, answer)
+    assert made.status_code == 201
+    path = f"{PASSKEYS}/{made.json()['passkey_id']}"
+    began_before(900)
+    assert api.delete(path).status_code == 403
+    began_before(899)
+    assert api.delete(path).status_code == 200
+
+
 def test_the_last_factor_of_who_must_have_one_stays(alice, key, settings):
     api = signed_in()
     made = register(api, key).json()

@@ -153,6 +153,16 @@ def test_a_set_up_ends_after_five_wrong_codes_and_after_a_quarter_of_an_hour(ali
     assert reasons == ["bad_code"] * 5 + ["nothing_begun"] * 2
 
 
+def test_whoever_begins_a_set_up_anew_has_five_attempts_again(alice):
+    api = signed_in()
+    secret = api.post(SETUP).json()["secret"]
+    for _ in range(5):
+        assert api.post(CONFIRM, {"code": wrong_code_of(secret)}).status_code == 400
+    secret = api.post(SETUP).json()["secret"]
+    assert api.post(CONFIRM, {"code": code_of(secret)}).status_code == 200
+    assert is_enabled(api)
+
+
 def test_sessions_without_it_end_when_it_is_set_up_and_this_one_goes_on(alice):
     other = with_password().json()
     app = set_up()
