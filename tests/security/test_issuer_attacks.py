@@ -243,6 +243,23 @@ def test_the_certificate_is_for_the_name_and_of_a_trusted_authority(issuer_serve
     assert refused.value.reason == "ca_file_unusable"
 
 
+def test_an_answer_is_read_up_to_its_bound_and_no_further(issuer):
+    url = parse_url(f"https://localhost:{issuer.server.port}{issuer.jwks}", any_port=True)
+
+    def ask(most_bytes):
+        ca_file = str(issuer.server.ca_file)
+        return send(
+            "GET", url, timeout_s=5, most_bytes=most_bytes, may_reach=anywhere, ca_file=ca_file
+        )
+
+    length = len(ask(100_000).body)
+    assert length > 100
+    assert len(ask(length).body) == length
+    with pytest.raises(OutboundError) as refused:
+        ask(length - 1)
+    assert refused.value.reason == "answer_too_large"
+
+
 def test_a_url_of_somebody_elses_gains_nothing_from_a_trusted_issuer(
     alice,
     agent_id,  # noqa: F811
