@@ -13,14 +13,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from secrets_app.errors import Conflict, Forbidden, NotFound
-from secrets_app.models import DeviceRequest, Principal, SignInSession
+from secrets_app.models import DeviceRequest, Principal
 from secrets_app.services.audit import DENIED, SUCCESS, Resource, record
 from secrets_app.services.audit.failures import record_failure
 from secrets_app.services.caller import Actor, Caller
 from secrets_app.services.identity.device_codes import letters_of
-from secrets_app.services.identity.devices import METHOD
 from secrets_app.services.identity.digests import digest_of
 from secrets_app.services.identity.factors import second_factors
+from secrets_app.services.identity.own_session import own_session
 
 _APPROVE, _DENY, _LOOK = "auth.device_approve", "auth.device_deny", "auth.device_look"
 _UNKNOWN = "No device waits with this code. It may have expired: have the device show a new one."
@@ -43,16 +43,8 @@ class Approver:
 
 
 def approver_of(*, caller: Caller) -> Approver:
-    """The person behind a session of the API. Raises Forbidden, with an event, where there is none."""
-    claims = caller.claims
-    session = None
-    if claims is not None and claims.session is not None and claims.parent is None:
-        sessions = SignInSession.objects.living().exclude(method=METHOD)
-        session = (
-            sessions.select_related("principal__user")
-            .filter(pk=claims.session, principal_id=caller.id)
-            .first()
-        )
+    """Return the person behind a session of the API. Raises Forbidden, with an event, without one."""
+    session = own_session(caller)
     if session is None:
         _refuse(caller.actor, None, "not_a_session", _NO_PERSON)
     return Approver(

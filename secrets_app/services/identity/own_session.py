@@ -23,28 +23,33 @@ _AGAIN = (
 )
 
 
+def own_session(caller: Caller) -> SignInSession | None:
+    """Return the living session that a person has signed in to themselves, with its principal and user.
+
+    None for an agent, an API key, what was made with one, a token that was made from a token, and the
+    session of a device.
+    """
+    claims = caller.claims
+    if (
+        caller.kind != Principal.Kind.USER
+        or claims is None
+        or claims.session is None
+        or claims.parent is not None
+        or claims.vault_ids
+    ):
+        return None
+    living = SignInSession.objects.living().exclude(method=METHOD)
+    own = living.filter(pk=claims.session, principal_id=caller.id)
+    return own.select_related("principal__user").first()
+
+
 def require_session(caller: Caller, action: str) -> tuple[SignInSession, Any]:
     """Return the session and the user of a person who has signed in themselves.
 
-    Raises Forbidden, with an event, for an agent, an API key, what was made with one, a token that was made
-    from a token, and the session of a device: whoever was talked into approving one has given away that
-    session, not the account.
+    Raises Forbidden, with an event, where `own_session` finds none. That of a device is none: whoever was
+    talked into approving one has given away that session, not the account.
     """
-    claims = caller.claims
-    session = None
-    if (
-        caller.kind == Principal.Kind.USER
-        and claims is not None
-        and claims.session is not None
-        and claims.parent is None
-        and not claims.vault_ids
-    ):
-        found = SignInSession.objects.living().exclude(method=METHOD)
-        session = (
-            found.select_related("principal__user")
-            .filter(pk=claims.session, principal_id=caller.id)
-            .first()
-        )
+    session = own_session(caller)
     if session is None:
         _deny(caller, action, "not_a_session", _SIGN_IN)
     return session, session.principal.user
