@@ -382,6 +382,8 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         # Would log the URLs that import_secrets and key providers ask for.
         "urllib3": {"level": "INFO"},
+        # Would log the id of each passkey that is made or used.
+        "fido2": {"level": "WARNING"},
         # Would log whatever host name a stranger sends, with a traceback.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },

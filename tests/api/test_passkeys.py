@@ -7,7 +7,7 @@ import time_machine
 from django.utils import timezone
 
 from secrets_app.models import AuditEvent, SignInSession
-from tests.authenticator import Authenticator, encode
+from tests.authenticator import Authenticator, decode, encode
 from tests.cast import Api
 from tests.factors import (
     asked,
@@ -67,6 +67,13 @@ def test_the_options_have_the_names_of_the_family_and_ask_for_all_that_is_needed
         "timeout": 300_000,
     }
     assert told["user_id"] == encode(alice.user.pk.bytes)
+
+
+def test_no_log_names_the_passkeys_of_people(alice, key, caplog):
+    credential_id = register(signed_in(), key).json()["credential_id"]
+    assert sign_in_with(key).status_code == 200
+    raw = decode(credential_id)
+    assert not [text for text in (credential_id, raw.hex()) if text in caplog.text]
 
 
 def test_a_passkey_signs_in_like_a_password_and_a_code(alice, key):
