@@ -15,6 +15,7 @@ from subprocess import CalledProcessError
 
 from secrets_app.providers.local import generate_root_key_text
 from tests.e2e.load import Load, fill
+from tests.e2e.processes import wait_for_all
 from tests.e2e.server import Server, manage, new_database, serve
 from tests.postgresql import BIN
 
@@ -61,6 +62,7 @@ class Drill:
             for name in ("root.key", "demo.json"):
                 shutil.copy(old / name, self._safe)
         self._say("destroy")
+        wait_for_all(server.process)
         shutil.rmtree(old)
 
     def _restore(self, url: str | None) -> dict[str, str]:

@@ -63,6 +63,21 @@ def ended(process: subprocess.Popen[bytes], how: signal.Signals, within_s: int) 
             raise
 
 
+def wait_for_all(process: subprocess.Popen[bytes], within_s: int = 60) -> None:
+    """Wait until all that an ended process started has ended too. Raises TimeoutError.
+
+    The sealer outlives its server by up to a second, and has the database open until then.
+    """
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"what {process.args} started is still there")
+
+
 def kill(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL for all that it started: supervisor, workers and sealer."""
 

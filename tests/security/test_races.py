@@ -96,16 +96,18 @@ def test_deletes_and_writes_leave_one_of_both_states(alice, vault):
 
 
 def after_the_end(act, end):
-    """63 clients act over and over while one ends what they act by; returns what was answered to
-    those who began after the end was acknowledged."""
+    """63 clients act over and over while one, who acts once as well, ends what they act by.
+
+    Returns what was answered to those who began before the end was acknowledged, and after.
+    """
     ended = []
 
     def work(n):
         if n == 0:
-            time.sleep(0.05)
+            seen = [(time.monotonic(), act())]
             end()
             ended.append(time.monotonic())
-            return []
+            return seen
         seen = []
         while not (ended and seen) or seen[-1][0] < ended[0]:
             seen.append((time.monotonic(), act()))
