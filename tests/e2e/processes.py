@@ -75,7 +75,7 @@ def wait_for_all(process: subprocess.Popen[bytes], within_s: int = 60) -> None:
         except ProcessLookupError:
             return
         time.sleep(0.05)
-    raise TimeoutError(f"what {process.args} started is still there")
+    raise TimeoutError(f"what {process.args!r} started is still there")
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
