@@ -60,8 +60,9 @@ class AuditEvent(models.Model):
 class AuditSeal(models.Model):
     """A link of the chain: the signed root of a Merkle tree of events, with the hash of the seal before.
 
-    `events` counts those of this tree, `total` those of all seals up to this one. `prune_signature`
-    proves that `prune_audit` removed the events.
+    `events` counts those of this tree, `total` those of all seals up to this one. `export_signature`
+    proves that `export_audit` wrote the events, `prune_signature` that `prune_audit` removed them.
+    Releases before that signature left `exported_at` alone, which proves nothing.
     """
 
     number = models.PositiveBigIntegerField(primary_key=True)
@@ -75,6 +76,7 @@ class AuditSeal(models.Model):
     key_number = models.PositiveIntegerField()
     signature = models.BinaryField(editable=False)
     exported_at = models.DateTimeField(null=True)
+    export_signature = models.BinaryField(null=True, editable=False)
     pruned_at = models.DateTimeField(null=True)
     prune_signature = models.BinaryField(null=True, editable=False)
 

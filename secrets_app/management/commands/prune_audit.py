@@ -48,7 +48,7 @@ class Command(BaseCommand):
         if done.altered:
             numbers = ", ".join(map(str, done.altered[:20]))
             raise CommandError(
-                f"The events of {len(done.altered)} seals ({numbers}) are not those that were sealed."
-                " They stay: run verify_audit.",
+                f"{len(done.altered)} seals ({numbers}) or their events are not as they were sealed and"
+                " exported. They stay: run verify_audit.",
                 returncode=FOUND,
             )

@@ -79,12 +79,21 @@ def content_of_seal(seal: AuditSeal) -> dict[str, Any]:
     }
 
 
+def content_of_export(seal: AuditSeal) -> dict[str, Any]:
+    """Return what is signed when the events of a seal are exported."""
+    return _fate(seal, "exported", seal.exported_at)
+
+
 def content_of_pruning(seal: AuditSeal) -> dict[str, Any]:
     """Return what is signed when the events of a seal are removed."""
+    return _fate(seal, "pruned", seal.pruned_at)
+
+
+def _fate(seal: AuditSeal, what: str, at: datetime | None) -> dict[str, Any]:
     return {
-        "scheme": f"{SCHEME}/pruned",
+        "scheme": f"{SCHEME}/{what}",
         "seal": seal_hash(seal).hex(),
-        "pruned_at": None if seal.pruned_at is None else instant(seal.pruned_at),
+        f"{what}_at": None if at is None else instant(at),
     }
 
 

@@ -12,11 +12,13 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from secrets_app.crypto.audit_key import AuditKey
 from secrets_app.models import AuditEvent, AuditSeal
 from secrets_app.services.audit.checkpoint import checkpoint_of
-from secrets_app.services.audit.content import content_of
+from secrets_app.services.audit.content import content_of, content_of_export, encode
 from secrets_app.services.audit.record import SUCCESS, Resource, record
 from secrets_app.services.caller import Actor
+from secrets_app.services.sealing.audit_keys import opened_audit_keys
 
 _OWN_ACTION = "audit.export"
 
@@ -47,7 +49,7 @@ class Selection:
         seals = AuditSeal.objects.filter(number__gt=max(after, self.after_seal))
         seals = seals.filter(pruned_at__isnull=True)
         if self.only_new:
-            seals = seals.filter(exported_at__isnull=True)
+            seals = seals.filter(export_signature__isnull=True)
         if self.since is not None:
             seals = seals.filter(last_at__gte=self.since)
         if self.until is not None:
@@ -65,10 +67,11 @@ def export_events(
 ) -> Exported:
     """Write the selected events and seals, with one call of `write` for each seal.
 
-    After `flush` has made a page of 200 seals durable, the seals whose events were all written are
-    marked as exported, and one event is recorded. Pages that hold nothing but events of exports record
-    none: a follower of the log would never reach its end.
+    After `flush` has made a page of 200 seals durable, the seals whose events were all written get a
+    signed mark, and one event is recorded. Pages that hold nothing but events of exports record none: a
+    follower of the log would never reach its end. Raises ProviderError.
     """
+    keys, _ = opened_audit_keys()
     number = seals = events = 0
     while page := selection.page(number):
         number = page[-1].number
@@ -79,16 +82,26 @@ def export_events(
             details["events"] += len(written)
             is_news = is_news or any(event.action != _OWN_ACTION for event in written)
             if len(written) == seal.events:
-                complete.append(seal.number)
+                complete.append(seal)
         flush()
         with transaction.atomic():
             if is_news:
                 resource = Resource("audit_log")
                 record(_OWN_ACTION, SUCCESS, actor=actor, resource=resource, details=details)
-            AuditSeal.objects.filter(number__in=complete).update(exported_at=timezone.now())
+            _mark(complete, keys)
         seals += len(page)
         events += details["events"]
     return Exported(seals=seals, events=events)
+
+
+def _mark(seals: list[AuditSeal], keys: dict[int, AuditKey]) -> None:
+    """Sign that these were exported. One whose key does not open is tampered with and stays unmarked."""
+    marked = [seal for seal in seals if seal.key_number in keys]
+    for seal in marked:
+        seal.exported_at = timezone.now()
+        content = encode(content_of_export(seal))
+        seal.export_signature = keys[seal.key_number].sign(content)
+    AuditSeal.objects.bulk_update(marked, ["exported_at", "export_signature"])
 
 
 def _write(seal: AuditSeal, selection: Selection, write: Callable[[str], None]) -> list[AuditEvent]:

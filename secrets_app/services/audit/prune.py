@@ -12,7 +12,7 @@ from secrets_app.crypto.audit_key import AuditKey
 from secrets_app.models import AuditEvent, AuditSeal
 from secrets_app.services.audit.content import content_of_pruning, encode
 from secrets_app.services.audit.record import SUCCESS, Resource, record
-from secrets_app.services.audit.verify import is_seal_intact
+from secrets_app.services.audit.verify import is_export_signed, is_seal_intact
 from secrets_app.services.caller import Actor
 from secrets_app.services.sealing.audit_keys import opened_audit_keys
 
@@ -29,17 +29,19 @@ class Prunable:
 def count_prunable(*, before: datetime) -> Prunable:
     """Count the seals whose events are all older than `before`."""
     old = _old(before)
-    exported = old.filter(exported_at__isnull=False)
+    exported = old.filter(export_signature__isnull=False)
     return Prunable(
         seals=exported.count(),
         events=sum(exported.values_list("events", flat=True)),
-        not_exported=old.filter(exported_at__isnull=True).count(),
+        not_exported=old.filter(export_signature__isnull=True).count(),
     )
 
 
 @dataclass(slots=True)
 class Pruned:
-    """What was pruned. `altered`: numbers of seals that were left, because their events were changed."""
+    """What was pruned. `altered`: numbers of seals that were left, because they or their events were
+    changed.
+    """
 
     seals: int = 0
     events: int = 0
@@ -49,14 +51,15 @@ class Pruned:
 def prune_events(*, before: datetime, actor: Actor, on_progress: Callable[[int], None]) -> Pruned:
     """Remove the events of exported seals that are all older than `before`.
 
-    Each seal is pruned in a transaction of its own, with an event. A seal whose events were tampered
-    with is left for verify_audit to report: a signed pruning would hide the traces. Raises
+    Each seal is pruned in a transaction of its own, with an event. A seal is left for verify_audit to
+    report when its events were tampered with, since a signed pruning would hide the traces, or when
+    its mark of an export is not signed, since its events may be nowhere else. Raises
     ProviderError.
     """
     keys, _ = opened_audit_keys()
     done = Pruned()
-    for seal in _old(before).filter(exported_at__isnull=False).order_by("number"):
-        if is_seal_intact(seal, keys):
+    for seal in _old(before).filter(export_signature__isnull=False).order_by("number"):
+        if is_seal_intact(seal, keys) and is_export_signed(seal, keys[seal.key_number]):
             _prune(seal, keys[seal.key_number], actor, done)
         else:
             done.altered.append(seal.number)

@@ -22,6 +22,7 @@ from secrets_app.services.audit.content import (
     EVENT_COLUMNS,
     NOTHING_BEFORE,
     content_of,
+    content_of_export,
     content_of_pruning,
     content_of_seal,
     encode,
@@ -175,7 +176,7 @@ def _seals() -> Iterator[AuditSeal | Finding]:
 def _try_to_read(seal: AuditSeal) -> None:
     """Raise what the checks would raise on a damaged row."""
     encode(content_of_seal(seal))
-    bytes(seal.signature) + bytes(seal.prune_signature or b"")
+    bytes(seal.signature) + bytes(seal.prune_signature or b"") + bytes(seal.export_signature or b"")
     range(seal.number + max(seal.events, 0))
 
 
@@ -192,6 +193,8 @@ def _problem_of_seal(
         return Finding("seal", str(number), "does not follow the seal before it")
     if seal.pruned_at is not None and not _is_pruning_signed(seal, key):
         return Finding("seal", str(number), "is marked as pruned, but not by prune_audit")
+    if seal.export_signature is not None and not is_export_signed(seal, key):
+        return Finding("seal", str(number), "is marked as exported, but not by export_audit")
     return None
 
 
@@ -201,6 +204,12 @@ def _signer_of(seal: AuditSeal, keys: dict[int, AuditKey]) -> AuditKey | None:
     content = encode(content_of_seal(seal))
     fits = key is not None and is_signed(content, bytes(seal.signature), key.public_key)
     return key if fits else None
+
+
+def is_export_signed(seal: AuditSeal, key: AuditKey) -> bool:
+    """Tell whether `export_audit` made the mark that a seal's events were exported."""
+    signature = bytes(seal.export_signature or b"")
+    return is_signed(encode(content_of_export(seal)), signature, key.public_key)
 
 
 def _is_pruning_signed(seal: AuditSeal, key: AuditKey) -> bool:

@@ -2,6 +2,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from secrets_app.crypto.merkle import leaf_hash, root_of
 from secrets_app.crypto.signing import is_signed
@@ -139,6 +140,36 @@ def test_pruning_does_not_remove_the_traces_of_tampering(log, tamper):
     assert (done.seals, done.altered) == (2, [2])
     assert AuditEvent.objects.filter(seal_number=2).exists()
     assert not verify_audit().is_valid
+
+
+def as_of_seal_1(seal_1):
+    return {"exported_at": seal_1.exported_at, "export_signature": seal_1.export_signature}
+
+
+def test_a_mark_that_no_export_made_is_named_and_nothing_is_pruned_by_it(log):
+    export(until=end_of(1))
+    AuditSeal.objects.filter(number=2).update(**as_of_seal_1(AuditSeal.objects.get(number=1)))
+    done = prune_events(before=end_of(3), actor=OPERATOR, on_progress=lambda _: None)
+    assert (done.seals, done.altered) == (1, [2])
+    assert AuditEvent.objects.filter(seal_number=2).count() == 4
+    (finding,) = verify_audit().findings
+    assert (finding.id, finding.problem) == ("2", "is marked as exported, but not by export_audit")
+
+
+def test_a_mark_without_a_signature_means_nothing(log):
+    """Those of earlier releases have none."""
+    AuditSeal.objects.update(exported_at=timezone.now())
+    assert verify_audit().is_valid
+    assert count_prunable(before=end_of(3)).not_exported == 3
+    assert prune(end_of(3)) == (0, 0)
+
+
+def test_a_mark_that_was_taken_away_costs_another_export(log):
+    export()
+    AuditSeal.objects.filter(number=2).update(export_signature=None)
+    assert verify_audit().is_valid
+    assert export(only_new=True)[0].seals == 1
+    assert prune(end_of(3)) == (3, 12)
 
 
 def test_whoever_deletes_and_marks_as_pruned_is_found(log):

@@ -145,6 +145,7 @@ SEAL_EDITS = {
     "sealed_at": timezone.now(),
     "key_number": 2,
     "signature": b"x" * 64,
+    "export_signature": b"x" * 64,
     "pruned_at": timezone.now(),
 }
 
@@ -157,7 +158,8 @@ def test_an_edited_seal_is_named(log, column):
 
 def test_every_column_of_a_seal_is_tried():
     columns = {field.name for field in AuditSeal._meta.fields}
-    # When it was exported is a note for prune_audit; a signature without `pruned_at` means nothing.
+    # A time of an export without its signature, or a signature of a pruning without its time, means
+    # nothing (test_export.py).
     assert columns == set(SEAL_EDITS) | {"number", "exported_at", "prune_signature"}
 
 
