@@ -8,6 +8,7 @@ import pytest
 
 from secrets_app.models import AuditEvent, DeviceRequest, Principal, SignInSession
 from tests.api.test_sessions import refresh, sign_in, works
+from tests.api.test_what_events_say import last_event
 from tests.cast import Api
 
 CODE, TOKEN = "/v1/auth/device/code", "/v1/auth/device/token"
@@ -207,3 +208,47 @@ def test_without_its_event_no_step_is_taken(alice, unwritable_log):
     with unwritable_log():
         assert poll(codes["device_code"]).status_code == 500
     assert poll(codes["device_code"]).status_code == 200
+
+
+@pytest.mark.parametrize("verdict", ["approve", "deny"])
+def test_a_decision_is_about_one_device_and_its_event_says_which(alice, verdict):
+    codes, other = start(), start()
+    decided = DeviceRequest.objects.earliest("created_at")
+    assert decide(verdict, codes["user_code"]).status_code == 200
+    assert error_of(poll(other["device_code"])) == "authorization_pending"
+    told = {"requested_from": "127.0.0.1"}
+    assert last_event() == (f"auth.device_{verdict}", "success", "device", decided.pk, told)
+    again = decide(verdict, codes["user_code"])
+    assert (again.status_code, again.json()["detail"]) == (409, "This was decided already.")
+
+
+@pytest.mark.parametrize("verdict", ["approve", "deny"])
+@pytest.mark.parametrize("code", ["BCDF-GHJK", "BCDFGHJ", "AAAA-AAAA", ""])
+def test_a_code_that_no_device_shows_is_unknown_in_the_event_too(alice, verdict, code):
+    start()
+    answer = decide(verdict, code)
+    if code:
+        assert answer.status_code == 404
+        assert answer.json()["detail"].startswith("No device waits with this code.")
+        told = {"reason": "unknown_code"}
+        assert last_event() == (f"auth.device_{verdict}", "failure", "device", None, told)
+    else:
+        assert answer.status_code == 400
+
+
+def test_somebody_elses_device_is_unknown_and_the_event_names_it(alice, bob):
+    codes = start(email=bob.user.email)
+    device = DeviceRequest.objects.get()
+    assert decide("approve", codes["user_code"]).status_code == 404
+    told = {"reason": "other_person"}
+    assert last_event() == ("auth.device_approve", "failure", "device", device.pk, told)
+
+
+def test_a_key_approves_nothing_and_the_answer_and_the_event_say_why(alice):
+    codes = start()
+    key = alice.api.post("/v1/auth/api-keys", {"name": "ci"}).json()["api_key"]
+    answer = Api(key).post("/v1/auth/device/approve", {"user_code": codes["user_code"]})
+    assert answer.status_code == 403
+    assert answer.json()["detail"].startswith("Sign in as a person for this")
+    told = {"reason": "not_a_session"}
+    assert last_event() == ("auth.device_approve", "denied", "device", None, told)

@@ -105,6 +105,8 @@ def test_who_has_a_second_factor_approves_only_with_it(alice, monkeypatch):
     assert refused.status_code == 403
     event = AuditEvent.objects.get(action="auth.device_approve")
     assert (event.outcome, event.details["reason"]) == ("denied", "no_second_factor")
+    assert event.resource_id == DeviceRequest.objects.get().pk
+    assert refused.json()["detail"] == "Sign in with your second factor for this."
     SignInSession.objects.update(second_factor=True)
     assert Api(token).post("/v1/auth/device/approve", sent).status_code == 200
     poll(codes["device_code"])
