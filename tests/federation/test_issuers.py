@@ -68,41 +68,36 @@ def test_many_that_need_one_issuer_share_a_fetch_and_few_wait():
     assert fetch.count == 1
 
 
-def test_slow_issuers_of_some_leave_room_for_others():
+def alice_is_served_beside(*, issuers, each, refused):
+    """Mallory asks slow issuers, each so many times at once, and is told so often that it is busy;
+    alice's quick one answers meanwhile. Returns all keys, and the slow fetches, which have ended."""
     slow, quick = Fetching(), Fetching()
     quick.gate.set()
     keys = IssuerKeys(lambda asked: (quick if asked == source("quick") else slow)(asked))
     found, own = [], []
     threads = []
-    for number in range(3):
-        threads += waiting(keys, 6, "mallory", found, at=source(f"slow-{number}"))
-    until(lambda: len(found) == 14)
+    for number in range(issuers):
+        threads += waiting(keys, each, "mallory", found, at=source(f"slow-{number}"))
+    until(lambda: len(found) == refused)
     threads += waiting(keys, 1, "alice", own, at=source("quick"))
     until(lambda: own)
     assert own[0] != "busy"
     slow.gate.set()
     for thread in threads:
         thread.join(5)
+    return keys, slow
+
+
+def test_slow_issuers_of_some_leave_room_for_others():
+    alice_is_served_beside(issuers=3, each=6, refused=14)
 
 
 def test_one_owner_with_many_slow_issuers_leaves_room_for_others():
     """Whoever names issuers can name as many as there are places: few are asked for him at once."""
-    slow, quick = Fetching(), Fetching()
-    quick.gate.set()
-    keys = IssuerKeys(lambda asked: (quick if asked == source("quick") else slow)(asked))
-    found, own = [], []
-    threads = []
-    for number in range(20):
-        threads += waiting(keys, 1, "mallory", found, at=source(f"slow-{number}"))
-    until(lambda: len(found) == 16)
-    threads += waiting(keys, 1, "alice", own, at=source("quick"))
-    until(lambda: own)
-    assert own[0] != "busy"
+    keys, slow = alice_is_served_beside(issuers=20, each=1, refused=16)
     assert slow.count == 4
-    slow.gate.set()
-    for thread in threads:
-        thread.join(5)
     # They are given back.
+    own = []
     threads = waiting(keys, 1, "mallory", own, at=source("slow-0"))
     threads += waiting(keys, 1, "mallory", own, at=source("slow-19"))
     for thread in threads:

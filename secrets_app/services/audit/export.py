@@ -13,10 +13,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from secrets_app.crypto.audit_key import AuditKey
+from secrets_app.crypto.merkle import leaf_hash, root_of
 from secrets_app.models import AuditEvent, AuditSeal
 from secrets_app.services.audit.checkpoint import checkpoint_of
 from secrets_app.services.audit.content import content_of, content_of_export, encode
 from secrets_app.services.audit.record import SUCCESS, Resource, record
+from secrets_app.services.audit.verify import signer_of
 from secrets_app.services.caller import Actor
 from secrets_app.services.sealing.audit_keys import opened_audit_keys
 
@@ -67,9 +69,9 @@ def export_events(
 ) -> Exported:
     """Write the selected events and seals, with one call of `write` for each seal.
 
-    After `flush` has made a page of 200 seals durable, the seals whose events were all written get a
-    signed mark, and one event is recorded. Pages that hold nothing but events of exports record none: a
-    follower of the log would never reach its end. Raises ProviderError.
+    After `flush` has made a page of 200 seals durable, the seals that were written as they were sealed
+    get a signed mark, and one event is recorded. Pages that hold nothing but events of exports record
+    none: a follower of the log would never reach its end. Raises ProviderError.
     """
     keys, _ = opened_audit_keys()
     number = seals = events = 0
@@ -81,7 +83,7 @@ def export_events(
             written = _write(seal, selection, write)
             details["events"] += len(written)
             is_news = is_news or any(event.action != _OWN_ACTION for event in written)
-            if len(written) == seal.events:
+            if _is_as_sealed(seal, written, keys):
                 complete.append(seal)
         flush()
         with transaction.atomic():
@@ -95,13 +97,22 @@ def export_events(
 
 
 def _mark(seals: list[AuditSeal], keys: dict[int, AuditKey]) -> None:
-    """Sign that these were exported. One whose key does not open is tampered with and stays unmarked."""
-    marked = [seal for seal in seals if seal.key_number in keys]
-    for seal in marked:
+    """Sign that these were exported."""
+    for seal in seals:
         seal.exported_at = timezone.now()
         content = encode(content_of_export(seal))
         seal.export_signature = keys[seal.key_number].sign(content)
-    AuditSeal.objects.bulk_update(marked, ["exported_at", "export_signature"])
+    AuditSeal.objects.bulk_update(seals, ["exported_at", "export_signature"])
+
+
+def _is_as_sealed(seal: AuditSeal, written: list[AuditEvent], keys: dict[int, AuditKey]) -> bool:
+    """Tell whether all events of a seal were written, and just those that were sealed.
+
+    A mark for anything else would let `prune_audit` remove what no export holds.
+    """
+    leaves = [leaf_hash(encode(content_of(event))) for event in written]
+    is_whole = len(leaves) == seal.events and root_of(leaves) == bytes(seal.root)
+    return is_whole and signer_of(seal, keys) is not None
 
 
 def _write(seal: AuditSeal, selection: Selection, write: Callable[[str], None]) -> list[AuditEvent]:

@@ -107,7 +107,7 @@ def verify_audit(
 def is_seal_intact(seal: AuditSeal, keys: dict[int, AuditKey]) -> bool:
     """Tell whether a seal's signature is right and its events are those that it sealed."""
     findings = _check_events(seal, keys, Report(), lambda _: None)
-    return _signer_of(seal, keys) is not None and not any(findings)
+    return signer_of(seal, keys) is not None and not any(findings)
 
 
 def note_verification(report: Report, *, actor: Actor) -> None:
@@ -186,7 +186,7 @@ def _problem_of_seal(
     number = previous.number + 1 if previous else 1
     if seal.number != number:
         return Finding("seal", str(number), "is missing")
-    key = _signer_of(seal, keys)
+    key = signer_of(seal, keys)
     if key is None:
         return Finding("seal", str(number), "has a signature that does not fit: it was edited")
     if bytes(seal.previous) != (seal_hash(previous) if previous else NOTHING_BEFORE):
@@ -198,7 +198,7 @@ def _problem_of_seal(
     return None
 
 
-def _signer_of(seal: AuditSeal, keys: dict[int, AuditKey]) -> AuditKey | None:
+def signer_of(seal: AuditSeal, keys: dict[int, AuditKey]) -> AuditKey | None:
     """Return the key that signed a seal, or None when the signature does not fit."""
     key = keys.get(seal.key_number)
     content = encode(content_of_seal(seal))

@@ -156,6 +156,24 @@ def test_a_mark_that_no_export_made_is_named_and_nothing_is_pruned_by_it(log):
     assert (finding.id, finding.problem) == ("2", "is marked as exported, but not by export_audit")
 
 
+@pytest.mark.parametrize("what", ["event", "seal"])
+def test_what_was_altered_while_it_was_exported_gets_no_mark(log, what):
+    """Or the export would hold something else than what is pruned once the row is as it was."""
+    victim = AuditEvent.objects.filter(seal_number=2).first()
+    row = (
+        AuditEvent.objects.filter(pk=victim.pk)
+        if what == "event"
+        else AuditSeal.objects.filter(number=2)
+    )
+    before, edit = row.values().get(), {"action": "x"} if what == "event" else {"total": 99}
+    row.update(**edit)
+    assert export()[0].seals == 3
+    row.update(**{column: before[column] for column in edit})
+    assert verify_audit().is_valid
+    assert count_prunable(before=end_of(3)).not_exported == 1
+    assert prune(end_of(3)) == (2, 8)
+
+
 def test_a_mark_without_a_signature_means_nothing(log):
     """Those of earlier releases have none."""
     AuditSeal.objects.update(exported_at=timezone.now())
