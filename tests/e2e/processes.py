@@ -1,24 +1,33 @@
 """Starting, awaiting and ending the processes of a server. Benchmarks use it too."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 _START_TIMEOUT_S = 60
+# Not seeded by tests: two runs at once are to try other ports.
+_random = random.SystemRandom()
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that nobody listens at.
+
+    It is below those that Linux gives to outgoing connections (from 32768), or one of these could take
+    it before the server that it is meant for.
+    """
+    while True:
+        port = _random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def start(

